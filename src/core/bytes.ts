@@ -1,0 +1,56 @@
+import type { BytesLike } from "./types.ts"
+
+const encoder = new TextEncoder()
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** UTF-8 in memory of its own: `Buffer.from(string)` would leave the bytes in Node's shared pool. */
+export const utf8 = (text: string): Uint8Array => encoder.encode(text)
+
+/** @returns undefined when the bytes are not UTF-8 */
+export function fromUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return strictDecoder.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** Zeroed memory of its own, never a slice of Node's shared pool. */
+export const allocate = (length: number): Uint8Array => new Uint8Array(length)
+
+/** A view of the caller's bytes (strings are encoded). @throws TypeError for anything else */
+export function viewBytes(value: BytesLike, name: string): Uint8Array {
+  if (value instanceof Uint8Array) return value
+  if (typeof value === "string") return utf8(value)
+  if (ArrayBuffer.isView(value as ArrayBufferView)) {
+    const view = value as ArrayBufferView
+    return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+  }
+  if (value instanceof ArrayBuffer) return new Uint8Array(value)
+  throw new TypeError(`${name} must be a string, a Uint8Array or an ArrayBuffer`)
+}
+
+/** Order by byte value, shorter first where one is the beginning of the other. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const difference = a[i]! - b[i]!
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+/** Not constant-time: for public values only. */
+export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && compareBytes(a, b) === 0
+
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const all = allocate(length)
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

@@ -1,0 +1,4 @@
+export * from "./bytes.ts"
+export * from "./diagnostics.ts"
+export * from "./errors.ts"
+export * from "./types.ts"
