@@ -1,3 +1,4 @@
+import { types } from "node:util"
 import type { BytesLike } from "./types.ts"
 
 const encoder = new TextEncoder()
@@ -18,15 +19,15 @@ export function fromUtf8(bytes: Uint8Array): string | undefined {
 /** Zeroed memory of its own, never a slice of Node's shared pool. */
 export const allocate = (length: number): Uint8Array => new Uint8Array(length)
 
+/** A copy in memory of its own; `slice` of a Buffer would share the memory. */
+export const copyBytes = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
+
 /** A view of the caller's bytes (strings are encoded). @throws TypeError for anything else */
 export function viewBytes(value: BytesLike, name: string): Uint8Array {
-  if (value instanceof Uint8Array) return value
   if (typeof value === "string") return utf8(value)
-  if (ArrayBuffer.isView(value as ArrayBufferView)) {
-    const view = value as ArrayBufferView
-    return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
-  }
-  if (value instanceof ArrayBuffer) return new Uint8Array(value)
+  if (value instanceof Uint8Array) return value
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  if (types.isAnyArrayBuffer(value)) return new Uint8Array(value)
   throw new TypeError(`${name} must be a string, a Uint8Array or an ArrayBuffer`)
 }
 

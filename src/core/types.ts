@@ -2,7 +2,7 @@
 export type EncryptionContext = Readonly<Record<string, string>>
 
 /** What callers may hand over as bytes; a string stands for its UTF-8 encoding. */
-export type BytesLike = Uint8Array | ArrayBuffer | string
+export type BytesLike = string | ArrayBufferView | ArrayBuffer
 
 export type MaybePromise<T> = T | Promise<T>
 

@@ -1,0 +1,6 @@
+export * from "./aead.ts"
+export * from "./derive.ts"
+export * from "./random.ts"
+export * from "./signature.ts"
+export * from "./suites.ts"
+export * from "./wipe.ts"

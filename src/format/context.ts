@@ -1,0 +1,160 @@
+import {
+  allocate,
+  compareBytes,
+  type EncryptionContext,
+  fromUtf8,
+  limitExceeded,
+  malformed,
+  utf8,
+} from "../core/index.ts"
+import { readU16, writeU16 } from "./integers.ts"
+
+/** Pairs whose keys start so belong to the format itself (specification: framework/structures, "Encryption Context"). */
+export const RESERVED_PREFIX = "aws-crypto-"
+export const PUBLIC_KEY = "aws-crypto-public-key"
+
+const EMPTY = /* @__PURE__ */ allocate(0)
+
+/** Serialised forms of contexts made here, which are frozen: keyring, header and tag all need the same bytes. */
+const serialised = /* @__PURE__ */ new WeakMap<EncryptionContext, Uint8Array>()
+
+/**
+ * A frozen copy of the caller's context without prototype.
+ *
+ * @throws TypeError when it is no record of well-formed strings, or a key is reserved
+ * @throws EnvelopeError `LimitExceeded` when its serialised form is above `maxLength` bytes or 65,535 pairs
+ */
+export function checkContext(context: EncryptionContext | undefined, maxLength: number): EncryptionContext {
+  const copy: Record<string, string> = Object.create(null)
+  if (context === undefined) return Object.freeze(copy)
+  if (typeof context !== "object" || context === null) throw new TypeError("encryptionContext must be an object")
+  for (const key of Object.keys(context)) {
+    const value = context[key]
+    if (key.startsWith(RESERVED_PREFIX)) {
+      throw new TypeError(
+        `encryptionContext key ${JSON.stringify(key)} starts with the reserved prefix ${RESERVED_PREFIX}`,
+      )
+    }
+    if (typeof value !== "string")
+      throw new TypeError(`encryptionContext value of ${JSON.stringify(key)} must be a string`)
+    if (!isWellFormed(key) || !isWellFormed(value)) {
+      throw new TypeError(
+        `encryptionContext pair ${JSON.stringify(key)} holds half a surrogate pair, which has no UTF-8 form`,
+      )
+    }
+    copy[key] = value
+  }
+  Object.freeze(copy)
+  const { length } = encodeContext(copy)
+  if (length > maxLength)
+    throw limitExceeded("the encryption context, in bytes,", length, maxLength, "maxContextLength")
+  return copy
+}
+
+// ES2024, in every supported Node but not in the ES2023 library types.
+const isWellFormed = (text: string): boolean => (text as unknown as { isWellFormed(): boolean }).isWellFormed()
+
+/** `context` with `more` added, frozen. Pairs in `more` win. */
+export function withPairs(context: EncryptionContext, more: EncryptionContext): EncryptionContext {
+  return Object.freeze(Object.assign(Object.create(null), context, more))
+}
+
+/** The pairs of `context` whose keys are, or with `keep` false are not, in `keys`. */
+export function pickPairs(context: EncryptionContext, keys: ReadonlySet<string>, keep: boolean): EncryptionContext {
+  const picked: Record<string, string> = Object.create(null)
+  for (const key of Object.keys(context)) if (keys.has(key) === keep) picked[key] = context[key]!
+  return Object.freeze(picked)
+}
+
+/**
+ * Serialises a context: count, then length and bytes of each key and value, in ascending order of the keys' UTF-8
+ * bytes; nothing at all for an empty one. The same bytes are the additional authenticated data of a keyring.
+ * Specification: data-format/message-header, "AAD"; framework/structures, "Encryption Context".
+ *
+ * @throws EnvelopeError `LimitExceeded` for a key or value above 65,535 bytes, or more than 65,535 pairs
+ */
+export function encodeContext(context: EncryptionContext): Uint8Array {
+  const known = serialised.get(context)
+  if (known !== undefined) return known
+  const pairs = Object.keys(context).map((key): EncodedPair => [utf8(key), utf8(context[key]!)])
+  pairs.sort((a, b) => compareBytes(a[0], b[0]))
+  const bytes = encodePairs(pairs)
+  if (Object.isFrozen(context)) serialised.set(context, bytes)
+  return bytes
+}
+
+export type EncodedPair = readonly [key: Uint8Array, value: Uint8Array]
+
+/** Serialises pairs in the order given. */
+export function encodePairs(pairs: readonly EncodedPair[]): Uint8Array {
+  if (pairs.length === 0) return EMPTY
+  let length = 2
+  checkU16("the number of context pairs", pairs.length)
+  for (const [key, value] of pairs) {
+    checkU16("a context key, in bytes,", key.length)
+    checkU16("a context value, in bytes,", value.length)
+    length += 4 + key.length + value.length
+  }
+  const bytes = allocate(length)
+  writeU16(bytes, 0, pairs.length)
+  let at = 2
+  for (const pair of pairs) {
+    for (const text of pair) {
+      writeU16(bytes, at, text.length)
+      bytes.set(text, at + 2)
+      at += 2 + text.length
+    }
+  }
+  return bytes
+}
+
+function checkU16(what: string, value: number): void {
+  if (value > 0xffff) throw limitExceeded(what, value, 0xffff, "none: the format has 16 bits for it")
+}
+
+/**
+ * Reads a serialised context whole. Any order of keys is read, as older SDKs sorted differently; the result serialises
+ * in canonical order.
+ *
+ * @throws EnvelopeError `MalformedMessage`
+ */
+export function decodeContext(bytes: Uint8Array): EncryptionContext {
+  const context: Record<string, string> = Object.create(null)
+  if (bytes.length === 0) return Object.freeze(context)
+  const pairs = decodePairs(bytes)
+  let canonical = true
+  let previous: Uint8Array | undefined
+  for (const [keyBytes, valueBytes] of pairs) {
+    const key = fromUtf8(keyBytes)
+    const value = fromUtf8(valueBytes)
+    if (key === undefined || value === undefined) throw malformed("the encryption context is not UTF-8")
+    if (key in context) throw malformed("the encryption context names a key twice")
+    context[key] = value
+    if (previous !== undefined && compareBytes(previous, keyBytes) >= 0) canonical = false
+    previous = keyBytes
+  }
+  Object.freeze(context)
+  if (canonical) serialised.set(context, bytes)
+  return context
+}
+
+/** The pairs of a serialised context in stored order. @throws EnvelopeError `MalformedMessage` */
+export function decodePairs(bytes: Uint8Array): EncodedPair[] {
+  const broken = () => malformed("the encryption context's lengths do not add up")
+  if (bytes.length < 2) throw broken()
+  const count = readU16(bytes, 0)
+  if (count === 0) throw malformed("an empty encryption context must have length 0")
+  const pairs: EncodedPair[] = []
+  let at = 2
+  const next = (): Uint8Array => {
+    if (at + 2 > bytes.length) throw broken()
+    const end = at + 2 + readU16(bytes, at)
+    if (end > bytes.length) throw broken()
+    const text = bytes.subarray(at + 2, end)
+    at = end
+    return text
+  }
+  for (let i = 0; i < count; i++) pairs.push([next(), next()])
+  if (at !== bytes.length) throw broken()
+  return pairs
+}

@@ -1,0 +1,5 @@
+export * from "./context.ts"
+export * from "./frames.ts"
+export * from "./header.ts"
+export * from "./integers.ts"
+export * from "./limits.ts"

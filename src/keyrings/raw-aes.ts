@@ -1,0 +1,127 @@
+import {
+  allocate,
+  copyBytes,
+  EnvelopeError,
+  equalBytes,
+  type Keyring,
+  type SuiteInfo,
+  utf8,
+  viewBytes,
+  type WrappedKey,
+} from "../core/index.ts"
+import { findSuite, IV_LENGTH, open, randomBytes, type Suite, sealInto, TAG_LENGTH, wipe } from "../crypto/index.ts"
+import { encodeContext, writeU32 } from "../format/index.ts"
+import { checkKeyName, checkNamespace } from "./names.ts"
+import { countWrap, wrapCounter } from "./wrap-count.ts"
+
+export interface RawAesKeyringOptions {
+  /** The provider id of the wrapped keys, the same on both sides; must not begin with `aws-kms`. */
+  readonly keyNamespace: string
+  /** Names the wrapping key within the namespace, the same on both sides. Stored in the clear. */
+  readonly keyName: string
+  /** 16, 24 or 32 bytes. Copied; `close()` overwrites the copy. */
+  readonly wrappingKey: Uint8Array
+}
+
+/** A keyring that holds a key: `close()`, or `using`, overwrites it; later calls throw `Closed`. */
+export interface ClosableKeyring extends Keyring {
+  close(): void
+  [Symbol.dispose](): void
+}
+
+/**
+ * Wraps data keys with an AES-GCM key that the caller holds, the encryption context as additional authenticated data.
+ * Specification: framework/raw-aes-keyring.
+ *
+ * Warns after 2^31 wraps under one key in this process and throws `LimitExceeded` at 2^32 (NIST SP 800-38D, section 8.3).
+ *
+ * @throws TypeError for a reserved namespace or a name that is no string
+ * @throws RangeError for a wrapping key that is not 16, 24 or 32 bytes
+ */
+export function rawAesKeyring(options: RawAesKeyringOptions): ClosableKeyring {
+  const { keyNamespace, keyName } = options
+  checkNamespace(keyNamespace)
+  checkKeyName(keyName)
+  const wrappingKey = copyBytes(viewBytes(options.wrappingKey, "wrappingKey"))
+  const cipher = cipherOf(wrappingKey)
+  const name = `raw-aes ${keyNamespace}/${keyName}`
+  const counter = wrapCounter(wrappingKey)
+  const infoPrefix = providerInfoPrefix(keyName)
+  let closed = false
+  const checkOpen = () => {
+    if (closed) throw new EnvelopeError("Closed", `keyring ${name} is closed`)
+  }
+
+  const close = () => {
+    closed = true
+    wipe(wrappingKey)
+  }
+
+  return {
+    name,
+    wrap({ suite, encryptionContext, dataKey: given }) {
+      checkOpen()
+      countWrap(counter, name)
+      const dataKey = given ?? randomBytes(suite.dataKeyLength)
+      const iv = randomBytes(IV_LENGTH)
+      const providerInfo = allocate(infoPrefix.length + IV_LENGTH)
+      providerInfo.set(infoPrefix)
+      providerInfo.set(iv, infoPrefix.length)
+      const ciphertext = allocate(dataKey.length + TAG_LENGTH)
+      sealInto(cipher, wrappingKey, iv, encodeContext(encryptionContext), dataKey, ciphertext, 0)
+      return { dataKey, wrappedKeys: [{ providerId: keyNamespace, providerInfo, ciphertext }] }
+    },
+    unwrap({ suite, encryptionContext, wrappedKeys }) {
+      checkOpen()
+      let failed = false
+      for (const key of wrappedKeys) {
+        if (!isMine(key, keyNamespace, infoPrefix, suite)) continue
+        const split = suite.dataKeyLength
+        try {
+          const iv = key.providerInfo.subarray(infoPrefix.length)
+          const { ciphertext } = key
+          return open(
+            cipher,
+            wrappingKey,
+            iv,
+            encodeContext(encryptionContext),
+            ciphertext.subarray(0, split),
+            ciphertext.subarray(split),
+          )
+        } catch {
+          failed = true
+        }
+      }
+      if (!failed) return undefined
+      throw new EnvelopeError(
+        "UnwrapFailed",
+        `keyring ${name} could not unwrap the data key: another wrapping key under this name, or another encryption context`,
+      )
+    },
+    close,
+    [Symbol.dispose]: close,
+  }
+}
+
+/** Key name, tag length in bits, iv length in bytes; the iv follows. */
+function providerInfoPrefix(keyName: string): Uint8Array {
+  const name = utf8(keyName)
+  const prefix = allocate(name.length + 8)
+  prefix.set(name)
+  writeU32(prefix, name.length, TAG_LENGTH * 8)
+  writeU32(prefix, name.length + 4, IV_LENGTH)
+  return prefix
+}
+
+const isMine = (key: WrappedKey, namespace: string, infoPrefix: Uint8Array, suite: SuiteInfo): boolean =>
+  key.providerId === namespace &&
+  key.providerInfo.length === infoPrefix.length + IV_LENGTH &&
+  equalBytes(key.providerInfo.subarray(0, infoPrefix.length), infoPrefix) &&
+  key.ciphertext.length === suite.dataKeyLength + TAG_LENGTH
+
+/** Any suite with the wrapping key's cipher: only its cipher is used. */
+function cipherOf(wrappingKey: Uint8Array): Suite {
+  const suite = { 16: 0x0014, 24: 0x0046, 32: 0x0078 }[wrappingKey.length]
+  if (suite === undefined) throw new RangeError(`wrappingKey must be 16, 24 or 32 bytes, not ${wrappingKey.length}`)
+  return findSuite(suite)!
+}
