@@ -1,0 +1,5 @@
+export * from "./byte-queue.ts"
+export * from "./open.ts"
+export * from "./read.ts"
+export * from "./seal.ts"
+export * from "./sizes.ts"

@@ -1,0 +1,5 @@
+export { type Decrypted, decrypt } from "./decrypt.ts"
+export { encrypt } from "./encrypt.ts"
+export type { MessageHeader, MessageWrappedKey } from "./header-info.ts"
+export { type Inspected, type InspectOptions, inspect } from "./inspect.ts"
+export type { DecryptOptions, EncryptOptions } from "./options.ts"
