@@ -61,7 +61,20 @@ export function traced<T>(
 ): MaybePromise<T> {
   if (!hasSubscribers(operation)) return work(undefined)
   const trace = describe()
-  return tracing[operation].tracePromise(async () => work(trace), trace)
+  return tracedResult(operation, trace, work)
+}
+
+/** `tracePromise` publishes what its function resolves to, here keys and plaintext: so the result goes past it. */
+async function tracedResult<T>(
+  operation: TracedOperation,
+  trace: MessageTrace | KmsTrace,
+  work: (trace: MessageTrace | KmsTrace) => MaybePromise<T>,
+): Promise<T> {
+  let result: { value: T } | undefined
+  await tracing[operation].tracePromise(async () => {
+    result = { value: await work(trace) }
+  }, trace)
+  return result!.value
 }
 
 export function traceCache(event: CacheTrace): void {
