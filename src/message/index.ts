@@ -2,7 +2,9 @@ export { type Decrypted, decrypt } from "./decrypt.ts"
 export { encrypt } from "./encrypt.ts"
 export type { MessageHeader, MessageWrappedKey } from "./header-info.ts"
 export { type Inspected, type InspectOptions, inspect } from "./inspect.ts"
+export { type MessageHandle, type OpenMessageOptions, openMessage } from "./open-message.ts"
 export type { DecryptOptions, EncryptOptions } from "./options.ts"
+export { type FileSource, fromFile, type RandomAccessSource } from "./source.ts"
 export {
   type DecryptStreamOptions,
   decryptStream,
@@ -12,4 +14,7 @@ export {
   encryptTransform,
   type MessageStream,
   type MessageTransformStream,
+  type ReencryptOptions,
+  reencrypt,
+  reencryptTransform,
 } from "./streams.ts"

@@ -145,7 +145,8 @@ function headerAad(header: Header, full: EncryptionContext): Uint8Array[] {
   return [header.body, encodeContext(pickPairs(full, new Set(Object.keys(stored)), false))]
 }
 
-function startVerifier(header: Header): Verifier | undefined {
+/** The verifier of a signed message that has seen the header. */
+export function startVerifier(header: Header): Verifier | undefined {
   const { signature } = header.suite
   if (signature === undefined) return undefined
   const verifier = createVerifier(signature, header.encryptionContext[PUBLIC_KEY]!)

@@ -7,6 +7,7 @@ import type { MessageHeader } from "./header-info.ts"
 import { planRead } from "./open.ts"
 import type { DecryptOptions, EncryptOptions } from "./options.ts"
 import type { Processor } from "./processor.ts"
+import { reencryptor } from "./reencryptor.ts"
 import { planWrite } from "./write.ts"
 
 export interface EncryptStreamOptions extends EncryptOptions {
@@ -65,6 +66,43 @@ export function decryptTransform(options: DecryptStreamOptions): MessageTransfor
   return webStream(makeDecryptor(options), options.signal)
 }
 
+export interface ReencryptOptions {
+  /** How to read the message that comes in. */
+  readonly from: DecryptStreamOptions
+  /**
+   * How to write the message that goes out. Encryption context, required keys and signature are taken over from the
+   * message that comes in where they are not given.
+   */
+  readonly to: EncryptOptions
+}
+
+/**
+ * Re-encrypts one message for other keyrings as a stream: new data key, new message id. There is no rewrap in place:
+ * writing a second header tag under one key and nonce would let whoever sees both forge frames
+ * (docs/adr/0001-no-rewrap-in-place.md).
+ *
+ * @throws what `decrypt` and `encrypt` throw for their options; later errors destroy the stream
+ */
+export function reencrypt(options: ReencryptOptions): MessageStream {
+  return nodeStream(makeReencryptor(options), eitherSignal(options))
+}
+
+/** `reencrypt` as a Web `TransformStream`. */
+export function reencryptTransform(options: ReencryptOptions): MessageTransformStream {
+  return webStream(makeReencryptor(options), eitherSignal(options))
+}
+
+function makeReencryptor({ from, to }: ReencryptOptions): Processor {
+  // Planned once here for its errors; again with what the source's header brings.
+  planWrite(to.encryptionContext === undefined ? { ...to, requiredContextKeys: [] } : to)
+  return reencryptor({ plan: planRead(from), signed: checkSigned(from.signed) }, to)
+}
+
+function eitherSignal({ from, to }: ReencryptOptions): AbortSignal | undefined {
+  const signals = [from.signal, to.signal].filter((signal) => signal !== undefined)
+  return signals.length > 1 ? AbortSignal.any(signals) : signals[0]
+}
+
 function makeEncryptor(options: EncryptStreamOptions): Processor {
   const { plaintextLength } = options
   if (plaintextLength !== undefined && !(Number.isSafeInteger(plaintextLength) && plaintextLength >= 0)) {
@@ -73,12 +111,14 @@ function makeEncryptor(options: EncryptStreamOptions): Processor {
   return encryptor(planWrite(options), plaintextLength)
 }
 
-function makeDecryptor(options: DecryptStreamOptions): Processor {
-  const { signed = "refuse" } = options
+const makeDecryptor = (options: DecryptStreamOptions): Processor =>
+  decryptor(planRead(options), checkSigned(options.signed))
+
+function checkSigned(signed: DecryptStreamOptions["signed"] = "refuse"): "refuse" | "verify-at-end" {
   if (signed !== "refuse" && signed !== "verify-at-end") {
     throw new TypeError('signed must be "refuse" or "verify-at-end"')
   }
-  return decryptor(planRead(options), signed)
+  return signed
 }
 
 class ProcessorStream extends Transform implements MessageStream {
