@@ -1,0 +1,191 @@
+import { randomUUID } from "node:crypto"
+import type { KmsFault } from "./faults.ts"
+import type { Scope } from "./identifiers.ts"
+import { type Principal, userIdentity } from "./principal.ts"
+import type { Member, Shape } from "./shapes.ts"
+import type { StoreReader, StoreTransaction } from "./store/store.ts"
+import { lowerCamel } from "./validation.ts"
+
+/** One audit event, in the shape of a CloudTrail record (version 1.11). No field ever holds plaintext or ciphertext. */
+export interface AuditEvent {
+  readonly eventVersion: string
+  readonly userIdentity: Readonly<Record<string, unknown>>
+  /** UTC, whole seconds, for instance `2026-05-20T20:45:00Z`. */
+  readonly eventTime: string
+  readonly eventSource: "kms.amazonaws.com"
+  /** The operation, for instance `Decrypt`; `DeleteKey` for what the KMS does by itself. */
+  readonly eventName: string
+  readonly awsRegion: string
+  readonly sourceIPAddress: string
+  readonly userAgent: string
+  readonly errorCode?: string
+  readonly errorMessage?: string
+  readonly requestParameters: Readonly<Record<string, unknown>> | null
+  readonly responseElements: Readonly<Record<string, unknown>> | null
+  readonly additionalEventData?: Readonly<Record<string, unknown>>
+  readonly requestID?: string
+  readonly eventID: string
+  readonly readOnly: boolean
+  readonly resources?: readonly { readonly accountId: string; readonly type: string; readonly ARN: string }[]
+  readonly serviceEventDetails?: Readonly<Record<string, unknown>>
+  readonly eventType: "AwsApiCall" | "AwsServiceEvent"
+  readonly managementEvent: true
+  readonly recipientAccountId: string
+  readonly eventCategory: "Management"
+}
+
+/** Which events to return; all conditions hold together. */
+export interface EventQuery {
+  readonly eventName?: string
+  /** Events about this key. */
+  readonly keyArn?: string
+  /** An error code such as `AccessDenied`, or `null` for the requests that succeeded. */
+  readonly errorCode?: string | null
+  /** The ARN of the caller as the event shows it. */
+  readonly principal?: string
+  /** Not before this time. */
+  readonly since?: Date
+  /** Before this time. */
+  readonly until?: Date
+  /** Only the newest so many. */
+  readonly last?: number
+}
+
+const PREFIX = "event/"
+const HEAD = "head/events"
+const SERVICE = "kms.amazonaws.com"
+const TRIM_EVERY = 1000
+
+/** What a request adds to its event while it runs. */
+export interface AuditNotes {
+  readonly resources: { accountId: string; type: "AWS::KMS::Key" | "AWS::KMS::Alias"; ARN: string }[]
+  additional: Record<string, unknown>
+  response: Record<string, unknown> | null
+}
+
+export interface RequestRecord {
+  readonly operation: string
+  readonly readOnly: boolean
+  readonly principal: Principal
+  readonly scope: Scope
+  readonly now: number
+  readonly requestId: string
+  readonly sourceIpAddress: string
+  readonly userAgent: string
+  readonly parameters: Record<string, unknown> | null
+  readonly notes: AuditNotes
+  readonly fault?: KmsFault
+}
+
+export function requestEvent(record: RequestRecord): AuditEvent {
+  const { notes, fault, scope } = record
+  return {
+    ...commonFields(record.now, scope),
+    userIdentity: userIdentity(record.principal),
+    eventName: record.operation,
+    sourceIPAddress: record.sourceIpAddress,
+    userAgent: record.userAgent,
+    ...(fault === undefined ? {} : { errorCode: errorCode(fault), errorMessage: fault.message }),
+    requestParameters: record.parameters,
+    responseElements: fault === undefined ? notes.response : null,
+    ...(fault !== undefined || Object.keys(notes.additional).length === 0
+      ? {}
+      : { additionalEventData: notes.additional }),
+    requestID: record.requestId,
+    readOnly: record.readOnly,
+    ...(notes.resources.length === 0 ? {} : { resources: notes.resources }),
+    eventType: "AwsApiCall",
+  }
+}
+
+/** What the KMS does by itself, such as deleting a key at the end of its waiting period. */
+export function serviceEvent(
+  eventName: string,
+  now: number,
+  scope: Scope,
+  keyArn: string,
+  details: Record<string, unknown>,
+): AuditEvent {
+  return {
+    ...commonFields(now, scope),
+    userIdentity: { accountId: scope.accountId, invokedBy: "AWS Internal" },
+    eventName,
+    sourceIPAddress: "AWS Internal",
+    userAgent: "AWS Internal",
+    requestParameters: null,
+    responseElements: null,
+    readOnly: false,
+    resources: [{ accountId: scope.accountId, type: "AWS::KMS::Key", ARN: keyArn }],
+    serviceEventDetails: details,
+    eventType: "AwsServiceEvent",
+  }
+}
+
+const commonFields = (now: number, { region, accountId }: Scope) =>
+  ({
+    eventVersion: "1.11",
+    eventTime: `${new Date(now).toISOString().slice(0, 19)}Z`,
+    eventSource: SERVICE,
+    awsRegion: region,
+    eventID: randomUUID(),
+    managementEvent: true,
+    recipientAccountId: accountId,
+    eventCategory: "Management",
+  }) as const
+
+/** CloudTrail names a refusal without the suffix; other errors keep AWS's exception name. */
+const errorCode = (fault: KmsFault): string => (fault.name === "AccessDeniedException" ? "AccessDenied" : fault.name)
+
+const sequenceKey = (sequence: number): string => `${PREFIX}${String(sequence).padStart(16, "0")}`
+
+/** @param keep at least so many of the newest events stay; older ones are dropped now and then */
+export function appendEvent(tx: StoreTransaction, event: AuditEvent, keep: number): void {
+  const sequence = tx.get<{ next: number }>(HEAD)?.next ?? 1
+  tx.put(sequenceKey(sequence), event)
+  tx.put(HEAD, { next: sequence + 1 })
+  if (sequence <= keep || sequence % TRIM_EVERY !== 0) return
+  const oldest = sequenceKey(sequence - keep + 1)
+  for (const [key] of [...tx.range(PREFIX, { limit: 2 * TRIM_EVERY })]) if (key < oldest) tx.remove(key)
+}
+
+/** Oldest first. */
+export function queryEvents(reader: StoreReader, query: EventQuery): AuditEvent[] {
+  const events: AuditEvent[] = []
+  const limit = query.last ?? Number.POSITIVE_INFINITY
+  for (const [, event] of reader.range<AuditEvent>(PREFIX, { reverse: true })) {
+    if (events.length >= limit) break
+    if (matches(event, query)) events.push(event)
+  }
+  return events.reverse()
+}
+
+function matches(event: AuditEvent, query: EventQuery): boolean {
+  const { eventName, keyArn, errorCode: code, principal, since, until } = query
+  const time = Date.parse(event.eventTime)
+  return (
+    (eventName === undefined || event.eventName === eventName) &&
+    (keyArn === undefined || event.resources?.some(({ ARN }) => ARN === keyArn) === true) &&
+    (code === undefined || (event.errorCode ?? null) === code) &&
+    (principal === undefined || event.userIdentity.arn === principal) &&
+    // Events keep whole seconds.
+    (since === undefined || time >= Math.floor(since.getTime() / 1000) * 1000) &&
+    (until === undefined || time < until.getTime())
+  )
+}
+
+/** The members of a request that an event may show: no blobs, nothing sensitive, no grant tokens. */
+export function auditedParameters(shape: Shape, input: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const shown: Record<string, unknown> = {}
+  for (const [name, member] of Object.entries(shape)) {
+    const value = input[name] ?? (name.endsWith("EncryptionAlgorithm") ? "SYMMETRIC_DEFAULT" : undefined)
+    if (value === undefined || member.sensitive || member.type === "blob" || name === "GrantTokens") continue
+    shown[lowerCamel(name)] = auditedValue(member, value)
+  }
+  return shown
+}
+
+function auditedValue(member: Member, value: unknown): unknown {
+  if (member.type === "list") return (value as unknown[]).map((item) => auditedValue(member.of, item))
+  if (member.type === "structure") return auditedParameters(member.members, value as Record<string, unknown>)
+  return value
+}

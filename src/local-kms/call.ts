@@ -1,0 +1,128 @@
+import type { EncryptionContext } from "../core/index.ts"
+import type { AuditNotes } from "./audit.ts"
+import type { Authorize } from "./authorization.ts"
+import { accessDenied, notFound } from "./faults.ts"
+import { aliasArn, keyArn, parseKeyReference, type Scope } from "./identifiers.ts"
+import { requireState, type StateRule } from "./key-state.ts"
+import { type Key, type KeyRecords, keyRecords } from "./keys.ts"
+import type { Principal } from "./principal.ts"
+import type { StoreTransaction } from "./store/store.ts"
+import type { Vault } from "./vault.ts"
+
+export interface AliasRecord {
+  readonly targetKeyId: string
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface KeyUse {
+  /** For instance `kms:Encrypt`. */
+  readonly action: string
+  readonly allowAlias: boolean
+  readonly rule: StateRule
+  readonly encryptionContext?: EncryptionContext | undefined
+}
+
+/** What a running request can reach: one transaction, one caller, one moment. */
+export interface Call {
+  readonly operation: string
+  readonly principal: Principal
+  /** Partition, Region and the caller's account. */
+  readonly scope: Scope
+  /** Milliseconds since 1970. */
+  readonly now: number
+  readonly tx: StoreTransaction
+  readonly keys: KeyRecords
+  readonly vault: Vault
+  readonly notes: AuditNotes
+  /** @throws KmsFault `NotFoundException`, `InvalidArnException` */
+  findKey(reference: string, allowAlias: boolean): Key
+  /** @throws KmsFault `AccessDeniedException` */
+  authorizeKey(key: Key, action: string, encryptionContext?: EncryptionContext): void
+  authorizeAlias(aliasName: string, action: string): void
+  /** For actions on no resource. */
+  authorize(action: string): void
+  /** Finds a key, asks whether the caller may, and checks the key's state, in AWS's order. */
+  useKey(reference: string, use: KeyUse): Key
+}
+
+export const aliasPath = (accountId: string, region: string, aliasName: string): string =>
+  `alias/${accountId}/${region}/${aliasName}`
+
+export interface CallRequest {
+  readonly operation: string
+  readonly principal: Principal
+  readonly scope: Scope
+  readonly now: number
+  readonly tx: StoreTransaction
+  readonly vault: Vault
+  readonly authorize: Authorize
+}
+
+export function createCall(request: CallRequest): Call {
+  const { principal, scope, tx } = request
+  const notes: AuditNotes = { resources: [], additional: {}, response: null }
+  const keys = keyRecords(tx)
+
+  const decide: Authorize = (question) => {
+    const decision = request.authorize(question)
+    if (decision.allowed) return decision
+    throw accessDenied(
+      `User: ${principal.arn} is not authorized to perform: ${question.action} on resource: ${question.resource} ` +
+        `because ${decision.reason}`,
+    )
+  }
+  const noteResource = (type: AuditNotes["resources"][number]["type"], accountId: string, ARN: string): void => {
+    if (!notes.resources.some((resource) => resource.ARN === ARN)) notes.resources.push({ accountId, type, ARN })
+  }
+
+  const call: Call = {
+    operation: request.operation,
+    principal,
+    scope,
+    now: request.now,
+    tx,
+    keys,
+    vault: request.vault,
+    notes,
+    findKey(text, allowAlias) {
+      const reference = parseKeyReference(text, scope, allowAlias)
+      const owner = { ...scope, accountId: reference.accountId }
+      if (reference.kind === "key") return existing(keys.load(owner, reference.keyId), owner, reference.keyId)
+      const alias = tx.get<AliasRecord>(aliasPath(owner.accountId, owner.region, reference.aliasName))
+      if (alias === undefined) throw notFound(`Alias ${aliasArn(owner, reference.aliasName)} is not found.`)
+      return existing(keys.load(owner, alias.targetKeyId), owner, alias.targetKeyId)
+    },
+    authorizeKey(key, action, encryptionContext) {
+      noteResource("AWS::KMS::Key", key.scope.accountId, key.arn)
+      decide({
+        principal,
+        action,
+        resource: key.arn,
+        resourceAccountId: key.scope.accountId,
+        key,
+        ...(encryptionContext === undefined ? {} : { encryptionContext }),
+      })
+    },
+    authorizeAlias(aliasName, action) {
+      const arn = aliasArn(scope, aliasName)
+      noteResource("AWS::KMS::Alias", scope.accountId, arn)
+      decide({ principal, action, resource: arn, resourceAccountId: scope.accountId })
+    },
+    authorize(action) {
+      decide({ principal, action, resource: "*", resourceAccountId: scope.accountId })
+    },
+    useKey(text, { action, allowAlias, rule, encryptionContext }) {
+      const key = call.findKey(text, allowAlias)
+      call.authorizeKey(key, action, encryptionContext)
+      requireState(key, rule)
+      return key
+    },
+  }
+  return call
+}
+
+function existing(key: Key | undefined, scope: Scope, keyId: string): Key {
+  if (key === undefined) throw notFound(`Key '${keyArn(scope, keyId)}' does not exist`)
+  return key
+}

@@ -1,0 +1,181 @@
+import type { KMSClient, KMSClientConfig } from "@aws-sdk/client-kms"
+import { EnvelopeError } from "../core/index.ts"
+import { type AuditEvent, type EventQuery, queryEvents } from "./audit.ts"
+import { authorizeAccount } from "./authorization.ts"
+import { type Caller, type DirectClient, directClient, sdkClient } from "./clients.ts"
+import { createDispatcher, type Dispatch } from "./dispatcher.ts"
+import { readUsage, type Usage } from "./meter.ts"
+import { type OpenedStore, openStore, type RootKeyOptions } from "./open-store.ts"
+import { parsePrincipal } from "./principal.ts"
+import { memoryStore } from "./store/memory.ts"
+import { temporaryVault } from "./vault.ts"
+
+export interface LocalKmsOptions {
+  /** Twelve digits; the account of callers that name no principal. Default `111122223333`. */
+  readonly accountId?: string
+  /** The Region of clients that name none. Default `us-east-1`. */
+  readonly region?: string
+  /** The time in milliseconds since 1970, for tests of waiting periods. Default `Date.now`. */
+  readonly clock?: () => number
+}
+
+export interface InMemoryOptions extends LocalKmsOptions {
+  /** How many of the newest audit events are kept. Default 100,000. */
+  readonly maxEvents?: number
+}
+
+export interface OpenOptions extends LocalKmsOptions {
+  /** Derives the root key through scrypt (RFC 7914, N = 2^17, r = 8): a third of a second and 128 MiB for each open. */
+  readonly passphrase?: string | Uint8Array
+  /**
+   * A file of 32 random bytes, made at the first use with mode 0600. Default `root.key` in the store's folder; a place
+   * elsewhere means that a copy of the folder alone opens nothing. Whoever loses it loses every key.
+   */
+  readonly rootKeyFile?: string
+}
+
+export interface CallerOptions {
+  /** The ARN of an account root, user, role or role session. Default: the root of the KMS's account. */
+  readonly principal?: string
+  /** Default: the KMS's own. Keys live in a Region; multi-Region keys can be replicated into others. */
+  readonly region?: string
+}
+
+export interface ClientOptions extends CallerOptions {
+  /** Further configuration of the `KMSClient`, such as `maxAttempts` or `logger`. */
+  readonly config?: Omit<Partial<KMSClientConfig>, "region" | "requestHandler" | "credentials" | "endpoint" | "signer">
+}
+
+const DEFAULT_ACCOUNT = "111122223333"
+const DEFAULT_REGION = "us-east-1"
+const DEFAULT_MAX_EVENTS = 100_000
+const PARTITION = "aws"
+
+/**
+ * A KMS that runs in the process, for development, tests and use without an AWS account. It answers the AWS SDK's own
+ * client, with AWS's key states, errors and checks, and records every request as a CloudTrail-shaped event.
+ *
+ * @example
+ * ```ts
+ * await using kms = await LocalKms.open("./kms-data")
+ * const client = kms.client()
+ * const { KeyMetadata } = await client.send(new CreateKeyCommand({}))
+ * ```
+ */
+export class LocalKms {
+  readonly accountId: string
+  readonly region: string
+  readonly #store: OpenedStore["store"]
+  readonly #vault: OpenedStore["vault"]
+  readonly #dispatch: Dispatch
+  readonly #running = new Set<Promise<unknown>>()
+  #closing: Promise<void> | undefined
+
+  private constructor({ store, vault }: OpenedStore, options: LocalKmsOptions, keepEvents: number) {
+    const { accountId = DEFAULT_ACCOUNT, region = DEFAULT_REGION, clock = Date.now } = options
+    checkOptions(accountId, region)
+    this.accountId = accountId
+    this.region = region
+    this.#store = store
+    this.#vault = vault
+    const dispatch = createDispatcher({
+      store,
+      vault,
+      partition: PARTITION,
+      authorize: authorizeAccount,
+      clock,
+      keepEvents,
+    })
+    this.#dispatch = (request) => this.#track(dispatch(request))
+  }
+
+  /**
+   * Opens a durable KMS in a folder, or makes one there. Needs the package lmdb. Several processes may have the same
+   * folder open; it must be on a local disk. Key material is encrypted at rest.
+   *
+   * @throws EnvelopeError `KmsStore`: wrong root key, a root key file that others may read, a store of a newer version,
+   * a damaged store, or lmdb not installed
+   */
+  static async open(dir: string, options: OpenOptions = {}): Promise<LocalKms> {
+    checkOptions(options.accountId ?? DEFAULT_ACCOUNT, options.region ?? DEFAULT_REGION)
+    const rootKey: RootKeyOptions = options
+    return new LocalKms(await openStore(dir, rootKey), options, Number.POSITIVE_INFINITY)
+  }
+
+  /** Makes a KMS that is gone when it is closed. */
+  static inMemory(options: InMemoryOptions = {}): LocalKms {
+    const { maxEvents = DEFAULT_MAX_EVENTS } = options
+    if (!Number.isSafeInteger(maxEvents) || maxEvents < 0) throw new RangeError("maxEvents must be a whole number")
+    return new LocalKms({ store: memoryStore(), vault: temporaryVault() }, options, maxEvents)
+  }
+
+  /**
+   * A `KMSClient` of the AWS SDK that calls this KMS. Needs the package `@aws-sdk/client-kms`.
+   *
+   * @throws TypeError for a principal that is no ARN of a root, user, role or session
+   */
+  client(options: ClientOptions = {}): KMSClient {
+    return sdkClient(this.#dispatchWhileOpen, this.#caller(options), options.config ?? {})
+  }
+
+  /** The same without the AWS SDK: `send(command)` with the SDK's commands or lookalikes, the SDK's outputs and errors. */
+  directClient(options: CallerOptions = {}): DirectClient {
+    return directClient(this.#dispatchWhileOpen, this.#caller(options))
+  }
+
+  /**
+   * The audit trail, oldest event first. Every request is there, refused ones too, from the moment it is answered.
+   *
+   * @throws EnvelopeError `Closed`
+   */
+  async events(query: EventQuery = {}): Promise<AuditEvent[]> {
+    this.#requireOpen()
+    return this.#store.read((reader) => queryEvents(reader, query))
+  }
+
+  /** Requests counted by operation, key and month. @throws EnvelopeError `Closed` */
+  async usage(): Promise<Usage> {
+    this.#requireOpen()
+    return this.#store.read(readUsage)
+  }
+
+  /** Waits for running requests, closes the store and overwrites the key that seals all key material. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await Promise.allSettled(this.#running)
+      await this.#store.close()
+      this.#vault.close()
+    })()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  readonly #dispatchWhileOpen: Dispatch = async (request) => {
+    this.#requireOpen()
+    return this.#dispatch(request)
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined) throw new EnvelopeError("Closed", "the embedded KMS is closed")
+  }
+
+  #track<T>(running: Promise<T>): Promise<T> {
+    this.#running.add(running)
+    const forget = (): boolean => this.#running.delete(running)
+    running.then(forget, forget)
+    return running
+  }
+
+  #caller({ principal, region = this.region }: CallerOptions): Caller {
+    checkOptions(this.accountId, region)
+    return { principal: parsePrincipal(principal ?? `arn:${PARTITION}:iam::${this.accountId}:root`), region }
+  }
+}
+
+function checkOptions(accountId: string, region: string): void {
+  if (!/^\d{12}$/.test(accountId)) throw new TypeError("accountId must be twelve digits")
+  if (!/^[a-z]{2,}(?:-[a-z]+)+-\d+$/.test(region)) throw new TypeError(`region must be an AWS Region, not '${region}'`)
+}

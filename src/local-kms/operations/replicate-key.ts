@@ -1,0 +1,38 @@
+import { alreadyExists, unsupported, validation } from "../faults.ts"
+import * as shape from "../shapes.ts"
+import { checkTags, noteCreated, refusePolicy } from "./create-key.ts"
+import { isPrimary, keyMetadata } from "./key-metadata.ts"
+import { keyOperation } from "./operation.ts"
+
+export const ReplicateKey = keyOperation({
+  input: {
+    KeyId: shape.requiredKeyId,
+    ReplicaRegion: { type: "string", min: 1, max: 32, pattern: /^([a-z]+-){2,3}\d+$/, required: true },
+    Policy: shape.policy,
+    BypassPolicyLockoutSafetyCheck: { type: "boolean" },
+    Description: { type: "string", min: 0, max: 8192 },
+    Tags: shape.tags,
+  },
+  readOnly: false,
+  rule: "cryptography",
+  handle(input, call, key) {
+    refusePolicy(input.Policy)
+    const tags = checkTags(input.Tags ?? [])
+    const { ReplicaRegion: region } = input
+    if (key.regions === undefined || !isPrimary(key)) throw unsupported(`${key.arn} is not a multi-region primary key.`)
+    if (region === key.scope.region) throw validation("A key cannot be replicated into its own Region.")
+    call.authorize("kms:CreateKey")
+    const scope = { ...key.scope, region }
+    if (call.keys.load(scope, key.keyId) !== undefined)
+      throw alreadyExists(`A replica of ${key.keyId} already exists in ${region}.`)
+    const replica = call.keys.insert(
+      scope,
+      key.keyId,
+      { createdAt: call.now, description: input.Description ?? "", state: "Enabled", tags },
+      { ...key, regions: [...key.regions, region] },
+    )
+    const metadata = keyMetadata(replica)
+    noteCreated(call, metadata, "replicaKeyMetadata")
+    return { ReplicaKeyMetadata: metadata, ReplicaTags: tags }
+  },
+})

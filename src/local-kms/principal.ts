@@ -1,0 +1,81 @@
+import { createHash } from "node:crypto"
+
+/** Who calls: what a policy names, and what the audit trail shows. */
+export interface Principal {
+  readonly type: "Root" | "IAMUser" | "AssumedRole"
+  readonly accountId: string
+  /** As error texts and events show it; a role is shown as its session. */
+  readonly arn: string
+  /** Of the user, or of the role behind the session. */
+  readonly identityArn: string
+  readonly name: string
+}
+
+const ARN = /^arn:(aws[a-z-]*):(iam|sts)::(\d{12}):(.+)$/
+const SESSION_NAME = "kms-envelope"
+
+/**
+ * Reads a caller's ARN: `…:root`, `…:user/Name`, `…:role/Name` or `arn:aws:sts::…:assumed-role/Name/Session`. Users and
+ * roles may have a path (`role/service/AppA`). A role without a session gets one named `kms-envelope`.
+ *
+ * @throws TypeError for anything else
+ */
+export function parsePrincipal(arn: string): Principal {
+  const [, partition, service, accountId, resource] = ARN.exec(arn) ?? []
+  if (partition !== undefined && accountId !== undefined && resource !== undefined) {
+    if (service === "iam" && resource === "root")
+      return { type: "Root", accountId, arn, identityArn: arn, name: accountId }
+    const parts = resource.split("/")
+    const kind = parts[0]!
+    const name = parts.at(-1)!
+    if (service === "iam" && kind === "user" && parts.length > 1 && name !== "")
+      return { type: "IAMUser", accountId, arn, identityArn: arn, name }
+    if (service === "iam" && kind === "role" && parts.length > 1 && name !== "")
+      return assumedRole(partition, accountId, name, SESSION_NAME, arn)
+    if (service === "sts" && kind === "assumed-role" && parts.length === 3 && name !== "" && parts[1] !== "")
+      return assumedRole(partition, accountId, parts[1]!, name, `arn:${partition}:iam::${accountId}:role/${parts[1]}`)
+  }
+  throw new TypeError(`principal must be the ARN of an account root, a user, a role or a role session, not '${arn}'`)
+}
+
+const assumedRole = (
+  partition: string,
+  accountId: string,
+  role: string,
+  session: string,
+  identityArn: string,
+): Principal => ({
+  type: "AssumedRole",
+  accountId,
+  arn: `arn:${partition}:sts::${accountId}:assumed-role/${role}/${session}`,
+  identityArn,
+  name: role,
+})
+
+/** The `userIdentity` of an event (CloudTrail record contents, userIdentity element). */
+export function userIdentity(principal: Principal): Record<string, unknown> {
+  const { type, accountId, arn, identityArn, name } = principal
+  if (type === "Root") return { type, principalId: accountId, arn, accountId }
+  if (type === "IAMUser") return { type, principalId: uniqueId("AIDA", identityArn), arn, accountId, userName: name }
+  const roleId = uniqueId("AROA", identityArn)
+  return {
+    type,
+    principalId: `${roleId}:${arn.slice(arn.lastIndexOf("/") + 1)}`,
+    arn,
+    accountId,
+    sessionContext: {
+      sessionIssuer: { type: "Role", principalId: roleId, arn: identityArn, accountId, userName: name },
+      attributes: { mfaAuthenticated: "false" },
+    },
+  }
+}
+
+const ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+/** IAM's unique ids look like this; ours follow from the ARN, so that they stay the same. */
+function uniqueId(prefix: string, arn: string): string {
+  const digest = createHash("sha256").update(arn).digest()
+  let id = prefix
+  for (let i = 0; i < 17; i++) id += ID_ALPHABET[digest[i]! & 31]
+  return id
+}
