@@ -1,2 +1,7 @@
+export { type KmsKeyringOptions, kmsKeyring } from "./kms.ts"
+export type { KmsClientSource } from "./kms-client.ts"
+export { type KmsDiscoveryFilter, type KmsDiscoveryKeyringOptions, kmsDiscoveryKeyring } from "./kms-discovery.ts"
 export { decryptionMaterials, encryptionMaterials } from "./materials.ts"
+export { type MultiKeyringOptions, multiKeyring } from "./multi.ts"
 export { type ClosableKeyring, type RawAesKeyringOptions, rawAesKeyring } from "./raw-aes.ts"
+export { type RawRsaKeyringOptions, type RawRsaPadding, rawRsaKeyring } from "./raw-rsa.ts"

@@ -42,7 +42,8 @@ function toMaterials(
   return signingKey ? { ...materials, signingKey } : materials
 }
 
-function checkWrapResult(keyring: Keyring, suite: SuiteInfo, { dataKey, wrappedKeys }: WrapResult): void {
+/** @throws EnvelopeError `WrapFailed`, and overwrites the key, for a wrong key length or no wrapped key */
+export function checkWrapResult(keyring: Keyring, suite: SuiteInfo, { dataKey, wrappedKeys }: WrapResult): void {
   if (dataKey.length === suite.dataKeyLength && wrappedKeys.length > 0) return
   wipe(dataKey)
   throw new EnvelopeError(

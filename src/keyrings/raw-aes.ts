@@ -4,7 +4,6 @@ import {
   EnvelopeError,
   equalBytes,
   type Keyring,
-  type SuiteInfo,
   utf8,
   viewBytes,
   type WrappedKey,
@@ -35,13 +34,15 @@ export interface ClosableKeyring extends Keyring {
  *
  * Warns after 2^31 wraps under one key in this process and throws `LimitExceeded` at 2^32 (NIST SP 800-38D, section 8.3).
  *
- * @throws TypeError for a reserved namespace or a name that is no string
+ * @throws TypeError for a reserved namespace, a name that is no string, or a wrapping key that is no bytes
  * @throws RangeError for a wrapping key that is not 16, 24 or 32 bytes
  */
 export function rawAesKeyring(options: RawAesKeyringOptions): ClosableKeyring {
   const { keyNamespace, keyName } = options
   checkNamespace(keyNamespace)
   checkKeyName(keyName)
+  // A string would stand for its UTF-8 here, and a passphrase is no key.
+  if (typeof options.wrappingKey === "string") throw new TypeError("wrappingKey must be bytes, not a string")
   const wrappingKey = copyBytes(viewBytes(options.wrappingKey, "wrappingKey"))
   const cipher = cipherOf(wrappingKey)
   const name = `raw-aes ${keyNamespace}/${keyName}`
@@ -59,8 +60,9 @@ export function rawAesKeyring(options: RawAesKeyringOptions): ClosableKeyring {
 
   return {
     name,
-    wrap({ suite, encryptionContext, dataKey: given }) {
+    wrap({ suite, encryptionContext, dataKey: given, signal }) {
       checkOpen()
+      signal?.throwIfAborted()
       countWrap(counter, name)
       const dataKey = given ?? randomBytes(suite.dataKeyLength)
       const iv = randomBytes(IV_LENGTH)
@@ -71,28 +73,22 @@ export function rawAesKeyring(options: RawAesKeyringOptions): ClosableKeyring {
       sealInto(cipher, wrappingKey, iv, encodeContext(encryptionContext), dataKey, ciphertext, 0)
       return { dataKey, wrappedKeys: [{ providerId: keyNamespace, providerInfo, ciphertext }] }
     },
-    unwrap({ suite, encryptionContext, wrappedKeys }) {
+    unwrap({ suite, encryptionContext, wrappedKeys, signal }) {
       checkOpen()
-      let failed = false
-      for (const key of wrappedKeys) {
-        if (!isMine(key, keyNamespace, infoPrefix, suite)) continue
-        const split = suite.dataKeyLength
+      signal?.throwIfAborted()
+      const mine = wrappedKeys.filter((key) => isMine(key, keyNamespace, infoPrefix))
+      if (mine.length === 0) return undefined
+      const aad = encodeContext(encryptionContext)
+      const split = suite.dataKeyLength
+      for (const { providerInfo, ciphertext } of mine) {
+        if (ciphertext.length !== split + TAG_LENGTH) continue
+        const iv = providerInfo.subarray(infoPrefix.length)
         try {
-          const iv = key.providerInfo.subarray(infoPrefix.length)
-          const { ciphertext } = key
-          return open(
-            cipher,
-            wrappingKey,
-            iv,
-            encodeContext(encryptionContext),
-            ciphertext.subarray(0, split),
-            ciphertext.subarray(split),
-          )
+          return open(cipher, wrappingKey, iv, aad, ciphertext.subarray(0, split), ciphertext.subarray(split))
         } catch {
-          failed = true
+          // The next one of this name.
         }
       }
-      if (!failed) return undefined
       throw new EnvelopeError(
         "UnwrapFailed",
         `keyring ${name} could not unwrap the data key: another wrapping key under this name, or another encryption context`,
@@ -113,11 +109,10 @@ function providerInfoPrefix(keyName: string): Uint8Array {
   return prefix
 }
 
-const isMine = (key: WrappedKey, namespace: string, infoPrefix: Uint8Array, suite: SuiteInfo): boolean =>
+const isMine = (key: WrappedKey, namespace: string, infoPrefix: Uint8Array): boolean =>
   key.providerId === namespace &&
   key.providerInfo.length === infoPrefix.length + IV_LENGTH &&
-  equalBytes(key.providerInfo.subarray(0, infoPrefix.length), infoPrefix) &&
-  key.ciphertext.length === suite.dataKeyLength + TAG_LENGTH
+  equalBytes(key.providerInfo.subarray(0, infoPrefix.length), infoPrefix)
 
 /** Any suite with the wrapping key's cipher: only its cipher is used. */
 function cipherOf(wrappingKey: Uint8Array): Suite {
