@@ -1,33 +1,51 @@
+import { existsSync, rmSync } from "node:fs"
 import { defineConfig, type Options } from "tsup"
 
-const shared: Options = {
-  target: "node20",
-  platform: "node",
-  // 6.0 turns the baseUrl that tsup's declaration build sets into an error.
-  dts: {
-    compilerOptions: {
-      ignoreDeprecations: "6.0",
-      allowImportingTsExtensions: false,
-      rewriteRelativeImportExtensions: true,
-    },
-  },
-  splitting: true,
-  treeshake: false,
-  clean: false,
-}
 const library = { index: "src/index.ts", "local-kms": "src/local-kms/index.ts", testing: "src/testing/index.ts" }
+const cli = { cli: "src/cli/main.ts" }
+const present = (entry: Record<string, string>) =>
+  Object.fromEntries(Object.entries(entry).filter(([, path]) => existsSync(path)))
+
+// Splitting in both formats: one copy of the shared code, so that errors, counters and caches are one across entries.
+const shared: Options = { target: "node20", platform: "node", splitting: true, clean: false, removeNodeProtocol: false }
+
+/** esbuild, told of no format, guards each require(): undo that, for bundlers follow only the plain call. */
+const plainRequire: NonNullable<Options["plugins"]>[number] = {
+  name: "plain-require",
+  renderChunk: (code) => ({ code: code.replaceAll("__require(", "require(") }),
+}
+
+// Once and here, since the three builds below run at the same time.
+rmSync("dist", { recursive: true, force: true })
 
 export default defineConfig([
-  { ...shared, entry: library, format: "esm" },
+  { ...shared, format: "esm", entry: present({ ...library, ...cli }), noExternal: ["commander"] },
   {
     ...shared,
-    entry: library,
     format: "cjs",
-    shims: true,
+    entry: present(library),
+    // Rollup turns the split chunks into CommonJS as they are; tsup's other way, sucrase, lowers their syntax to 2019.
+    treeshake: true,
+    plugins: [plainRequire],
     esbuildOptions(options) {
-      // Jest runs CommonJS in a vm without import(): the optional peers must be require()d there.
+      // Jest runs CommonJS in a vm without import(): the optional peers are require()d there.
       options.supported = { "dynamic-import": false }
+      options.inject = ["scripts/import-meta-url.js"]
+      options.define = { ...options.define, "import.meta.url": "importMetaUrl" }
     },
   },
-  { ...shared, entry: { cli: "src/cli/main.ts" }, format: "esm", dts: false, noExternal: ["commander"] },
+  {
+    ...shared,
+    format: ["esm", "cjs"],
+    entry: present(library),
+    dts: {
+      only: true,
+      compilerOptions: {
+        // 6.0 turns the baseUrl that tsup's declaration build sets into an error.
+        ignoreDeprecations: "6.0",
+        allowImportingTsExtensions: false,
+        rewriteRelativeImportExtensions: true,
+      },
+    },
+  },
 ])
