@@ -1,3 +1,5 @@
+export { type CachingKeyringOptions, cachingKeyring } from "./caching.ts"
+export { type KeyCache, type KeyCacheOptions, keyCache } from "./key-cache.ts"
 export { type KmsKeyringOptions, kmsKeyring } from "./kms.ts"
 export type { KmsClientSource } from "./kms-client.ts"
 export { type KmsDiscoveryFilter, type KmsDiscoveryKeyringOptions, kmsDiscoveryKeyring } from "./kms-discovery.ts"
