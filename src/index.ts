@@ -15,8 +15,21 @@ export type {
 } from "./core/index.ts"
 export { EnvelopeError } from "./core/index.ts"
 export {
+  type CachingKeyringOptions,
   type ClosableKeyring,
+  cachingKeyring,
+  type KmsClientSource,
+  type KmsDiscoveryFilter,
+  type KmsDiscoveryKeyringOptions,
+  type KmsKeyringOptions,
+  kmsDiscoveryKeyring,
+  kmsKeyring,
+  type MultiKeyringOptions,
+  multiKeyring,
   type RawAesKeyringOptions,
+  type RawRsaKeyringOptions,
+  type RawRsaPadding,
   rawAesKeyring,
+  rawRsaKeyring,
 } from "./keyrings/index.ts"
 export * from "./message/index.ts"
