@@ -83,6 +83,7 @@ export function decryptor(plan: ReadPlan, signed: "refuse" | "verify-at-end"): P
     if (queue.length < needed) return undefined
     verifier!.finish(queue.take(needed).subarray(2))
     state = "done"
+    needed = 1
     const released = held
     held = undefined
     return released
