@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto"
+import { generateKeyPairSync, type KeyPairKeyObjectResult } from "node:crypto"
 import {
   type AlgorithmSuiteIdentifier,
   buildClient,
@@ -105,4 +105,41 @@ export async function officialDecrypt(
 ): Promise<{ plaintext: Uint8Array; encryptionContext: EncryptionContext }> {
   const { plaintext, messageHeader } = await clientFor(suiteId).decrypt(theirKeyring(keys), message)
   return { plaintext, encryptionContext: { ...messageHeader.encryptionContext } }
+}
+
+export interface FixedKeysRequest {
+  readonly suiteId: number
+  readonly encryptionContext: EncryptionContext
+  readonly frameLength: number
+  readonly aes: { readonly namespace: string; readonly name: string; readonly key: Uint8Array }
+  readonly rsa: { readonly namespace: string; readonly name: string; readonly pair: KeyPairKeyObjectResult }
+}
+
+/** A message under one 256-bit AES key and one RSA key (OAEP with SHA-256). */
+export async function officialEncryptWith(plaintext: Uint8Array, request: FixedKeysRequest): Promise<Uint8Array> {
+  const { aes, rsa, suiteId, encryptionContext, frameLength } = request
+  const publicKey = rsa.pair.publicKey.export({ type: "spki", format: "pem" })
+  const keyring = new MultiKeyringNode({
+    generator: new RawAesKeyringNode({
+      keyNamespace: aes.namespace,
+      keyName: aes.name,
+      unencryptedMasterKey: aes.key.slice(),
+      wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
+      utf8Sorting: true,
+    }),
+    children: [
+      new RawRsaKeyringNode({
+        keyNamespace: rsa.namespace,
+        keyName: rsa.name,
+        rsaKey: { publicKey },
+        oaepHash: "sha256",
+      }),
+    ],
+  })
+  const { result } = await clientFor(suiteId).encrypt(keyring, plaintext, {
+    suiteId: suiteId as AlgorithmSuiteIdentifier,
+    encryptionContext: { ...encryptionContext },
+    frameLength,
+  })
+  return new Uint8Array(result)
 }
