@@ -9,10 +9,18 @@ const present = (entry: Record<string, string>) =>
 // Splitting in both formats: one copy of the shared code, so that errors, counters and caches are one across entries.
 const shared: Options = { target: "node20", platform: "node", splitting: true, clean: false, removeNodeProtocol: false }
 
-/** esbuild, told of no format, guards each require(): undo that, for bundlers follow only the plain call. */
+/**
+ * Makes each import() of a peer a plain require() in place: Jest's vm has no import(), and bundlers see only the plain
+ * call, and forgive a missing package only straight inside a try.
+ */
 const plainRequire: NonNullable<Options["plugins"]>[number] = {
   name: "plain-require",
-  renderChunk: (code) => ({ code: code.replaceAll("__require(", "require(") }),
+  renderChunk: (code) => ({
+    code: code.replace(
+      /Promise\.resolve\(\)\.then\(\(\) => __toESM\(__require\((".+?")\), 1\)\)/g,
+      "__toESM(require($1), 1)",
+    ),
+  }),
 }
 
 // Once and here, since the three builds below run at the same time.
@@ -28,7 +36,6 @@ export default defineConfig([
     treeshake: true,
     plugins: [plainRequire],
     esbuildOptions(options) {
-      // Jest runs CommonJS in a vm without import(): the optional peers are require()d there.
       options.supported = { "dynamic-import": false }
       options.inject = ["scripts/import-meta-url.js"]
       options.define = { ...options.define, "import.meta.url": "importMetaUrl" }
