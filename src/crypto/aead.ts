@@ -37,21 +37,24 @@ export function verifyAuthentic(
   }
 }
 
-/** Writes ciphertext and tag, `plaintext.length + 16` bytes, to `out` at `at`. */
-export function sealInto(
+export interface SealedData {
+  /** As long as the plaintext. */
+  readonly ciphertext: Uint8Array
+  readonly tag: Uint8Array
+}
+
+export function seal(
   suite: Suite,
   key: Uint8Array,
   iv: Uint8Array,
   aad: Uint8Array,
   plaintext: Uint8Array,
-  out: Uint8Array,
-  at: number,
-): void {
+): SealedData {
   const cipher = cipherFor(suite, key, iv)
   cipher.setAAD(aad)
-  if (plaintext.length > 0) out.set(cipher.update(plaintext), at)
+  const ciphertext = cipher.update(plaintext)
   cipher.final()
-  out.set(cipher.getAuthTag(), at + plaintext.length)
+  return { ciphertext, tag: cipher.getAuthTag() }
 }
 
 /**

@@ -47,22 +47,23 @@ export function bodyAad(messageId: Uint8Array, kind: FrameKind): BodyAad {
   }
 }
 
-/** Writes sequence number and iv. The iv is the sequence number, padded: unique, as the key serves one message. */
-export function writeRegularHead(out: Uint8Array, at: number, sequenceNumber: number): Uint8Array {
-  writeU32(out, at, sequenceNumber)
-  return writeIv(out, at + 4, sequenceNumber)
+/** The iv of a frame we write is its sequence number, padded: unique, as the key serves one message. */
+export function frameIv(sequenceNumber: number): Uint8Array {
+  const iv = allocate(IV_LENGTH)
+  writeU32(iv, IV_LENGTH - 4, sequenceNumber)
+  return iv
 }
 
-/** Writes marker, sequence number, iv and length. @returns the iv */
-export function writeFinalHead(out: Uint8Array, at: number, sequenceNumber: number, length: number): Uint8Array {
+/** Writes sequence number and iv. */
+export function writeRegularHead(out: Uint8Array, at: number, sequenceNumber: number): void {
+  writeU32(out, at, sequenceNumber)
+  out.set(frameIv(sequenceNumber), at + 4)
+}
+
+/** Writes marker, sequence number, iv and length. */
+export function writeFinalHead(out: Uint8Array, at: number, sequenceNumber: number, length: number): void {
   writeU32(out, at, FINAL_FRAME)
   writeU32(out, at + 4, sequenceNumber)
+  out.set(frameIv(sequenceNumber), at + 8)
   writeU32(out, at + 8 + IV_LENGTH, length)
-  return writeIv(out, at + 8, sequenceNumber)
-}
-
-function writeIv(out: Uint8Array, at: number, sequenceNumber: number): Uint8Array {
-  out.fill(0, at, at + 8)
-  writeU32(out, at + 8, sequenceNumber)
-  return out.subarray(at, at + IV_LENGTH)
 }

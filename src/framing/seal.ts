@@ -1,9 +1,10 @@
-import { type Suite, sealInto } from "../crypto/index.ts"
+import { type SealedData, type Suite, seal, TAG_LENGTH } from "../crypto/index.ts"
 import {
   type BodyAad,
   bodyAad,
   FINAL_HEAD,
   FINAL_OVERHEAD,
+  frameIv,
   MAX_FRAMES,
   REGULAR_HEAD,
   REGULAR_OVERHEAD,
@@ -12,12 +13,18 @@ import {
 } from "../format/index.ts"
 import { tooManyFrames } from "./sizes.ts"
 
+/** A frame before it stands in the message. */
+export interface SealedFrame extends SealedData {
+  readonly sequenceNumber: number
+  readonly final: boolean
+}
+
 /** Seals the frames of one message in order. */
 export interface BodySealer {
-  /** Seals `count` regular frames from the start of `plaintext`. @returns where the next byte of `out` goes */
-  regular(plaintext: Uint8Array, count: number, out: Uint8Array, at: number): number
-  /** Seals the rest, at most one frame, and ends the body. @returns where the next byte of `out` goes */
-  final(plaintext: Uint8Array, out: Uint8Array, at: number): number
+  /** Seals `count` regular frames from the start of `plaintext`. */
+  regular(plaintext: Uint8Array, count: number): SealedFrame[]
+  /** Seals the rest, at most one frame, and ends the body. */
+  final(plaintext: Uint8Array): SealedFrame
 }
 
 /**
@@ -27,25 +34,40 @@ export interface BodySealer {
 export function bodySealer(suite: Suite, key: Uint8Array, messageId: Uint8Array, frameLength: number): BodySealer {
   let sequenceNumber = 1
   let regularAad: BodyAad | undefined
+  const sealNext = (aad: BodyAad, plaintext: Uint8Array, final: boolean): SealedFrame => {
+    const iv = frameIv(sequenceNumber)
+    const { ciphertext, tag } = seal(suite, key, iv, aad.at(sequenceNumber, plaintext.length), plaintext)
+    return { sequenceNumber: sequenceNumber++, final, ciphertext, tag }
+  }
   return {
-    regular(plaintext, count, out, at) {
+    regular(plaintext, count) {
       regularAad ??= bodyAad(messageId, "regular")
+      const frames: SealedFrame[] = []
       for (let i = 0; i < count; i++) {
         // The last number is left for the final frame.
         if (sequenceNumber >= MAX_FRAMES) throw tooManyFrames(frameLength)
-        const iv = writeRegularHead(out, at, sequenceNumber)
-        const frame = plaintext.subarray(i * frameLength, (i + 1) * frameLength)
-        sealInto(suite, key, iv, regularAad.at(sequenceNumber, frameLength), frame, out, at + REGULAR_HEAD)
-        at += frameLength + REGULAR_OVERHEAD
-        sequenceNumber++
+        frames.push(sealNext(regularAad, plaintext.subarray(i * frameLength, (i + 1) * frameLength), false))
       }
-      return at
+      return frames
     },
-    final(plaintext, out, at) {
-      const iv = writeFinalHead(out, at, sequenceNumber, plaintext.length)
-      const aad = bodyAad(messageId, "final").at(sequenceNumber, plaintext.length)
-      sealInto(suite, key, iv, aad, plaintext, out, at + FINAL_HEAD)
-      return at + plaintext.length + FINAL_OVERHEAD
-    },
+    final: (plaintext) => sealNext(bodyAad(messageId, "final"), plaintext, true),
   }
+}
+
+/** Bytes of a frame in the message. */
+export const sealedLength = ({ final, ciphertext }: SealedFrame): number =>
+  ciphertext.length + (final ? FINAL_OVERHEAD : REGULAR_OVERHEAD)
+
+/** Writes a frame where it belongs. @returns where the next byte of `out` goes */
+export function writeFrame(
+  { sequenceNumber, final, ciphertext, tag }: SealedFrame,
+  out: Uint8Array,
+  at: number,
+): number {
+  if (final) writeFinalHead(out, at, sequenceNumber, ciphertext.length)
+  else writeRegularHead(out, at, sequenceNumber)
+  at += final ? FINAL_HEAD : REGULAR_HEAD
+  out.set(ciphertext, at)
+  out.set(tag, at + ciphertext.length)
+  return at + ciphertext.length + TAG_LENGTH
 }

@@ -1,5 +1,6 @@
 import {
   allocate,
+  concatBytes,
   copyBytes,
   EnvelopeError,
   equalBytes,
@@ -8,7 +9,7 @@ import {
   viewBytes,
   type WrappedKey,
 } from "../core/index.ts"
-import { findSuite, IV_LENGTH, open, randomBytes, type Suite, sealInto, TAG_LENGTH, wipe } from "../crypto/index.ts"
+import { findSuite, IV_LENGTH, open, randomBytes, type Suite, seal, TAG_LENGTH, wipe } from "../crypto/index.ts"
 import { encodeContext, writeU32 } from "../format/index.ts"
 import { checkKeyName, checkNamespace } from "./names.ts"
 import { countWrap, wrapCounter } from "./wrap-count.ts"
@@ -69,8 +70,8 @@ export function rawAesKeyring(options: RawAesKeyringOptions): ClosableKeyring {
       const providerInfo = allocate(infoPrefix.length + IV_LENGTH)
       providerInfo.set(infoPrefix)
       providerInfo.set(iv, infoPrefix.length)
-      const ciphertext = allocate(dataKey.length + TAG_LENGTH)
-      sealInto(cipher, wrappingKey, iv, encodeContext(encryptionContext), dataKey, ciphertext, 0)
+      const sealed = seal(cipher, wrappingKey, iv, encodeContext(encryptionContext), dataKey)
+      const ciphertext = concatBytes([sealed.ciphertext, sealed.tag])
       return { dataKey, wrappedKeys: [{ providerId: keyNamespace, providerInfo, ciphertext }] }
     },
     unwrap({ suite, encryptionContext, wrappedKeys, signal }) {
@@ -84,7 +85,9 @@ export function rawAesKeyring(options: RawAesKeyringOptions): ClosableKeyring {
         if (ciphertext.length !== split + TAG_LENGTH) continue
         const iv = providerInfo.subarray(infoPrefix.length)
         try {
-          return open(cipher, wrappingKey, iv, aad, ciphertext.subarray(0, split), ciphertext.subarray(split))
+          const opened = open(cipher, wrappingKey, iv, aad, ciphertext.subarray(0, split), ciphertext.subarray(split))
+          // No Buffer: its slice() would share memory with a key that is overwritten.
+          return new Uint8Array(opened.buffer, opened.byteOffset, opened.length)
         } catch {
           // The next one of this name.
         }

@@ -1,7 +1,14 @@
-import { type BytesLike, type EncryptionMaterials, limitExceeded, traced, viewBytes } from "../core/index.ts"
-import { wipe } from "../crypto/index.ts"
+import {
+  allocateUnfilled,
+  type BytesLike,
+  type EncryptionMaterials,
+  limitExceeded,
+  traced,
+  viewBytes,
+} from "../core/index.ts"
+import { type Signer, wipe } from "../crypto/index.ts"
 import { encodeHeader, headerLength, type Limits, resolveLimits } from "../format/index.ts"
-import { bodyLengthOf, bodySealer, layoutOfPlaintext } from "../framing/index.ts"
+import { bodyLengthOf, bodySealer, layoutOfPlaintext, type SealedFrame, writeFrame } from "../framing/index.ts"
 import type { EncryptOptions } from "./options.ts"
 import { encryptTrace, obtainMaterials, openWrite, planWrite, type WritePlan, writeFooter } from "./write.ts"
 
@@ -35,27 +42,51 @@ export async function encrypt(
   )
 }
 
+/**
+ * Results up to this many bytes are allocated after their frames were sealed, larger ones before, which saves holding
+ * everything twice. Late allocation is faster by a quarter: the frames' memory is reused while it is warm.
+ */
+const ALLOCATE_LATE = 32 * 1024 * 1024
+/** Frames of larger results are sealed and copied in runs of about this many bytes. */
+const RUN_LENGTH = 8 * 1024 * 1024
+
 /** Seals header, body and footer into one allocation. */
 function writeMessage(plan: WritePlan, materials: EncryptionMaterials, plaintext: Uint8Array): Uint8Array {
   const { suite, frameLength } = plan
   let key: Uint8Array | undefined
   try {
     const layout = layoutOfPlaintext(plaintext.length, frameLength)
-    const write = openWrite(plan, materials)
+    const { fields, signer, ...write } = openWrite(plan, materials)
     key = write.key
-    const { fields, signer } = write
     const footer = suite.signature ? 2 + suite.signature.maxSignatureLength : 0
-    const message = new Uint8Array(headerLength(fields) + bodyLengthOf(layout, frameLength) + footer)
-    let at = encodeHeader(fields, message, write.tag)
+    const length = headerLength(fields) + bodyLengthOf(layout, frameLength) + footer
     const sealer = bodySealer(suite, key, fields.messageId, frameLength)
-    at = sealer.regular(plaintext, layout.regularFrames, message, at)
-    at = sealer.final(plaintext.subarray(layout.regularFrames * frameLength), message, at)
-    if (signer === undefined) return message
-    signer.update(message.subarray(0, at))
-    // DER signatures vary by a few bytes in length, so the allocation may be a little longer than the message.
-    return message.subarray(0, at + writeFooter(signer, message, at))
+    const framesPerRun = Math.max(1, Math.floor((length <= ALLOCATE_LATE ? length : RUN_LENGTH) / frameLength))
+    let message: Uint8Array | undefined
+    let at = 0
+    const place = (frames: readonly SealedFrame[]) => {
+      if (message === undefined) {
+        message = allocateUnfilled(length)
+        at = encodeHeader(fields, message, write.tag)
+      }
+      for (const frame of frames) at = writeFrame(frame, message, at)
+    }
+    for (let index = 0; index < layout.regularFrames; index += framesPerRun) {
+      const count = Math.min(framesPerRun, layout.regularFrames - index)
+      place(sealer.regular(plaintext.subarray(index * frameLength), count))
+    }
+    place([sealer.final(plaintext.subarray(layout.regularFrames * frameLength))])
+    return signer === undefined ? message! : sign(signer, message!, at)
   } finally {
     wipe(key)
     materials.release()
   }
+}
+
+/** DER signatures vary by a few bytes in length, so the allocation may be a little longer than the message. */
+function sign(signer: Signer, message: Uint8Array, at: number): Uint8Array {
+  signer.update(message.subarray(0, at))
+  const end = at + writeFooter(signer, message, at)
+  message.fill(0, end)
+  return message.subarray(0, end)
 }

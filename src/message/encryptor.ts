@@ -1,14 +1,14 @@
-import { allocate, EnvelopeError } from "../core/index.ts"
+import { allocate, allocateUnfilled, EnvelopeError } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
+import { decodeHeader, encodeHeader, headerLength, REGULAR_OVERHEAD, resolveLimits } from "../format/index.ts"
 import {
-  decodeHeader,
-  encodeHeader,
-  FINAL_OVERHEAD,
-  headerLength,
-  REGULAR_OVERHEAD,
-  resolveLimits,
-} from "../format/index.ts"
-import { type BodySealer, bodySealer, byteQueue, layoutOfPlaintext } from "../framing/index.ts"
+  type BodySealer,
+  bodySealer,
+  byteQueue,
+  layoutOfPlaintext,
+  sealedLength,
+  writeFrame,
+} from "../framing/index.ts"
 import { type MessageHeader, toMessageHeader } from "./header-info.ts"
 import { deferred, type Processor } from "./processor.ts"
 import { type OpenedWrite, obtainMaterials, openWrite, type WritePlan, writeFooter } from "./write.ts"
@@ -48,18 +48,21 @@ export function encryptor(plan: WritePlan, plaintextLength: number | undefined):
     }
   }
 
-  const sealRun = ({ sealer, signer }: Underway, frames: number): Uint8Array => {
-    const out = new Uint8Array(frames * (frameLength + REGULAR_OVERHEAD))
-    sealer.regular(queue.take(frames * frameLength), frames, out, 0)
+  const sealRun = ({ sealer, signer }: Underway, count: number): Uint8Array => {
+    const frames = sealer.regular(queue.take(count * frameLength), count)
+    const out = allocateUnfilled(count * (frameLength + REGULAR_OVERHEAD))
+    let at = 0
+    for (const frame of frames) at = writeFrame(frame, out, at)
     signer?.update(out)
     return out
   }
 
-  const sealEnd = ({ sealer, signer }: Underway): Uint8Array => {
-    const rest = queue.take(queue.length)
+  const sealEnd = ({ key, sealer, signer }: Underway): Uint8Array => {
+    const frame = sealer.final(queue.take(queue.length))
+    wipe(key)
     const footer = suite.signature ? 2 + suite.signature.maxSignatureLength : 0
-    const out = new Uint8Array(rest.length + FINAL_OVERHEAD + footer)
-    const at = sealer.final(rest, out, 0)
+    const out = allocate(sealedLength(frame) + footer)
+    const at = writeFrame(frame, out, 0)
     if (signer === undefined) return out
     signer.update(out.subarray(0, at))
     return out.subarray(0, at + writeFooter(signer, out, at))
@@ -81,9 +84,7 @@ export function encryptor(plan: WritePlan, plaintextLength: number | undefined):
     async *end() {
       if (plaintextLength !== undefined && received < plaintextLength) throw wrongLength("fewer", plaintextLength)
       if (underway === undefined) yield await begin()
-      const last = sealEnd(underway!)
-      wipe(underway?.key)
-      yield last
+      yield sealEnd(underway!)
     },
     close(error) {
       closed = true
