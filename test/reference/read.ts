@@ -1,5 +1,5 @@
 import { createPublicKey, createVerify, ECDH } from "node:crypto"
-import { field, gcmOpen, referenceKeys, signatureHash, u16, u32, u64 } from "./crypto.ts"
+import { gcmOpen, referenceKeys, signatureHash, u32, u64 } from "./crypto.ts"
 import { hex4, type ReferenceSuite, referenceSuites } from "./suites.ts"
 import { canonicalPairs, type RawAesKey } from "./write.ts"
 
@@ -52,6 +52,7 @@ export function readReference(
   const messageId = reader.take(version === 1 ? 16 : 32)
   const context = readPairs(reader.field())
   const wrapped = Array.from({ length: reader.u16() }, () => [reader.field(), reader.field(), reader.field()] as const)
+  for (const [providerId] of wrapped) utf8(providerId)
   check(wrapped.length > 0, "no wrapped key")
   const contentType = reader.u8()
   check(contentType === 1 || contentType === 2, "content type")
@@ -79,10 +80,12 @@ export function readReference(
   return { plaintext, context }
 }
 
+const utf8 = (bytes: Uint8Array): string => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
+
 function readPairs(bytes: Buffer): [string, string][] {
   if (bytes.length === 0) return []
   const reader = new Reader(bytes)
-  const text = () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(reader.field())
+  const text = () => utf8(reader.field())
   const pairs = Array.from({ length: reader.u16() }, (): [string, string] => [text(), text()])
   check(pairs.length > 0 && reader.at === bytes.length, "context")
   check(new Set(pairs.map(([key]) => key)).size === pairs.length, "duplicate key")
@@ -141,7 +144,7 @@ function readBody(reader: Reader, key: Buffer, messageId: Buffer, frameLength: n
 }
 
 /** The public key of a compressed point in base64. */
-export function publicKeyObject(curve: "P-256" | "P-384", compressed: string) {
+function publicKeyObject(curve: "P-256" | "P-384", compressed: string) {
   const size = curve === "P-256" ? 32 : 48
   const name = curve === "P-256" ? "prime256v1" : "secp384r1"
   const point = ECDH.convertKey(compressed, name, "base64", undefined, "uncompressed") as Buffer
@@ -153,6 +156,3 @@ export function publicKeyObject(curve: "P-256" | "P-384", compressed: string) {
   }
   return createPublicKey({ key: jwk, format: "jwk" })
 }
-
-/** Length bytes before bytes, for tests that build footers. */
-export const withLength = (bytes: Uint8Array): Buffer => Buffer.concat([u16(bytes.length), field(bytes).subarray(2)])

@@ -29,6 +29,8 @@ export interface ReferenceMessage {
   readonly publicKey?: string | undefined
   /** For messages that break the rules: edits the pairs that are stored. */
   readonly editStored?: (pairs: [string, string][]) => [string, string][]
+  /** For messages that break the rules: edits the header before it is tagged and signed. */
+  readonly editHeader?: (body: Buffer) => Uint8Array
 }
 
 export interface RawAesKey {
@@ -70,7 +72,7 @@ export interface WrittenMessage {
 }
 
 export function writeReference(message: ReferenceMessage): WrittenMessage {
-  const { suiteId, frameLength, plaintext } = message
+  const { suiteId, frameLength } = message
   const suite = referenceSuite(suiteId)
   const fresh = (label: string, length: number): Buffer =>
     message.seed === undefined
@@ -87,7 +89,7 @@ export function writeReference(message: ReferenceMessage): WrittenMessage {
   const wrapped = message.wrapUnder.map((key, i) => wrapRawAes(key, dataKey, full, fresh(`iv ${i}`, 12)))
   const keys = referenceKeys(suite, dataKey, messageId)
 
-  const headerBody = Buffer.concat([
+  const plainHeader = Buffer.concat([
     suite.version === 1 ? Buffer.from([1, 0x80]) : Buffer.from([2]),
     u16(suite.id),
     messageId,
@@ -99,6 +101,7 @@ export function writeReference(message: ReferenceMessage): WrittenMessage {
     u32(frameLength),
     keys.commitment,
   ])
+  const headerBody = message.editHeader?.(plainHeader) ?? plainHeader
   const headerIv = message.randomHeaderIv ? fresh("header iv", 12) : Buffer.alloc(12)
   const headerAad = Buffer.concat([headerBody, canonicalPairs(message.unstored ?? [])])
   const headerTag = gcmSeal(keys.key, suite.version === 1 ? headerIv : Buffer.alloc(12), headerAad, Buffer.alloc(0))
@@ -111,7 +114,7 @@ export function writeReference(message: ReferenceMessage): WrittenMessage {
   }
   const marks = [0]
   for (const part of parts) marks.push(marks[marks.length - 1]! + part.length)
-  return { bytes: new Uint8Array(Buffer.concat([...parts, Buffer.from(plaintext.subarray(0, 0))])), dataKey, marks }
+  return { bytes: new Uint8Array(Buffer.concat(parts)), dataKey, marks }
 }
 
 function bodyFrames({ plaintext, frameLength, emptyFinalFrame }: ReferenceMessage, key: Buffer, messageId: Buffer) {
