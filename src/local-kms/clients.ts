@@ -21,8 +21,14 @@ const USER_AGENT = "kms-envelope"
 export function sdkClient(dispatch: Dispatch, caller: Caller, config: Partial<KMSClientConfig>): KMSClient {
   const sdk = loadSdk()
   return new sdk.KMSClient({
+    // Stated, so that neither the environment nor ~/.aws/config has a say in it.
+    maxAttempts: 3,
+    retryMode: "standard",
+    useDualstackEndpoint: false,
+    useFipsEndpoint: false,
     ...config,
     region: caller.region,
+    endpoint: `https://kms.${caller.region}.amazonaws.com`,
     credentials: { accessKeyId: "EMBEDDEDKMS", secretAccessKey: "not-used" },
     // Nothing leaves the process: there is nobody to sign for.
     signer: { sign: async (request) => request },

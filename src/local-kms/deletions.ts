@@ -1,5 +1,5 @@
 import { appendEvent, serviceEvent } from "./audit.ts"
-import { DAY_MS, dueDeletions, type Key, keyRecords } from "./keys.ts"
+import { DAY_MS, type Key, keyRecords, takeDueDeletion } from "./keys.ts"
 import { removeAliasesOf } from "./operations/aliases.ts"
 import type { StoreTransaction } from "./store/store.ts"
 
@@ -8,9 +8,10 @@ import type { StoreTransaction } from "./store/store.ts"
  * request, so that no request ever sees such a key.
  */
 export function deleteDueKeys(tx: StoreTransaction, now: number, partition: string, keepEvents: number): void {
-  const keys = keyRecords(tx)
-  for (const key of dueDeletions(tx, now, partition)) {
-    keys.remove(key)
+  for (;;) {
+    const key = takeDueDeletion(tx, now, partition)
+    if (key === undefined) return
+    keyRecords(tx).remove(key)
     removeAliasesOf(tx, key)
     appendEvent(tx, serviceEvent("DeleteKey", now, key.scope, key.arn, { keyId: key.arn }), keepEvents)
     startPrimarysPeriod(tx, key, now)

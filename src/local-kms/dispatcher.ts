@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto"
+import { wipe } from "../crypto/index.ts"
 import { appendEvent, auditedParameters, requestEvent } from "./audit.ts"
 import type { Authorize } from "./authorization.ts"
 import { type Call, createCall } from "./call.ts"
 import { deleteDueKeys } from "./deletions.ts"
-import { internalFault, KmsFault } from "./faults.ts"
+import { internalFault, invalidGrantToken, KmsFault } from "./faults.ts"
 import type { Scope } from "./identifiers.ts"
 import { countRequest } from "./meter.ts"
 import { findOperation, type Operation, type Output } from "./operations/index.ts"
@@ -89,11 +90,31 @@ function run(tx: StoreTransaction, operation: Operation | KmsFault, raw: unknown
     if (raw instanceof KmsFault) throw raw
     const input = readInput(operation.input, raw)
     parameters = auditedParameters(operation.input, input)
-    const output = tx.attempt(() => operation.handle(input, call))
-    return { readOnly, parameters, output }
+    try {
+      refuseGrantTokens(input)
+      const output = tx.attempt(() => operation.handle(input, call))
+      return { readOnly, parameters, output }
+    } finally {
+      wipeDecoded(operation, raw, input)
+    }
   } catch (error) {
     return { readOnly, parameters, fault: error instanceof KmsFault ? error : unexpected(error) }
   }
+}
+
+/** Overwrites the secrets that were decoded for this request; bytes handed over by a direct caller stay the caller's. */
+function wipeDecoded(operation: Operation, raw: unknown, input: Readonly<Record<string, unknown>>): void {
+  for (const [name, member] of Object.entries(operation.input)) {
+    const value = input[name]
+    const isOurs = value !== (raw as Record<string, unknown>)[name]
+    if (member.sensitive && isOurs && value instanceof Uint8Array) wipe(value)
+  }
+}
+
+/** Without grants every token is an unknown one. */
+function refuseGrantTokens(input: Readonly<Record<string, unknown>>): void {
+  const { GrantTokens } = input
+  if (Array.isArray(GrantTokens) && GrantTokens.length > 0) throw invalidGrantToken("The grant token is not valid.")
 }
 
 /** The cause stays out of the reply and the trail: nobody knows what it says. */

@@ -89,7 +89,7 @@ export function keyRecords(tx: StoreTransaction): KeyRecords {
       return { ...key, ...after }
     },
     insert(scope, keyId, regional, shared) {
-      const key = { scope, keyId, arn: keyArn(scope, keyId), ...regional, ...shared }
+      const key = { ...shared, ...regional, scope, keyId, arn: keyArn(scope, keyId) }
       return records.saveShared(records.saveRegional(key, {}), {})
     },
     remove(key) {
@@ -131,13 +131,17 @@ function pickShared(key: Key): SharedKey {
   return { keySpec, keyUsage, origin, materials, ...(regions === undefined ? {} : { regions }) }
 }
 
-/** The keys whose waiting period has ended, oldest first. */
-export function* dueDeletions(tx: StoreReader, now: number, partition: string): Generator<Key> {
-  for (const [path] of [...tx.range("due/", { limit: 100 })]) {
+/** The key whose waiting period ended first, taken off the list of those that wait. */
+export function takeDueDeletion(tx: StoreTransaction, now: number, partition: string): Key | undefined {
+  for (;;) {
+    const [first] = tx.range("due/", { limit: 1 })
+    if (first === undefined) return undefined
+    const [path] = first
     const [, at, accountId, region, keyId] = path.split("/") as [string, string, string, string, string]
-    if (Number(at) > now) return
+    if (Number(at) > now) return undefined
+    tx.remove(path)
     const key = loadKey(tx, { partition, region, accountId }, keyId)
-    if (key !== undefined) yield key
+    if (key !== undefined) return key
   }
 }
 

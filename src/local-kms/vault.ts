@@ -52,7 +52,7 @@ export function createVault(rootKey: Uint8Array, storeId: string): Vault {
         wipe(secret)
         return undefined
       }
-      return secret
+      return new Uint8Array(secret.buffer, secret.byteOffset, secret.length)
     },
     close() {
       closed = true

@@ -8,7 +8,6 @@ import {
   incorrectKey,
   internalFault,
   invalidCiphertext,
-  invalidGrantToken,
   invalidKeyUsage,
   KmsFault,
   unsupported,
@@ -26,15 +25,12 @@ const MAX_CONTEXT_BYTES = 8192
 interface Options {
   readonly EncryptionContext?: EncryptionContext | undefined
   readonly EncryptionAlgorithm?: string | undefined
-  readonly GrantTokens?: readonly string[] | undefined
   readonly Recipient?: object | undefined
 }
 
 /** What AWS allows in the model and this KMS does not do, or not yet, and the limits it sets itself. */
 function checkOptions(options: Options): EncryptionContext {
   if (options.Recipient !== undefined) throw unsupported("Recipient (attested enclaves) is not supported.")
-  if (options.GrantTokens !== undefined && options.GrantTokens.length > 0)
-    throw invalidGrantToken("The grant token is not valid.")
   const context = options.EncryptionContext ?? {}
   if (Buffer.byteLength(JSON.stringify(context)) > MAX_CONTEXT_BYTES)
     throw validation(`The encryption context is larger than ${MAX_CONTEXT_BYTES} bytes.`)
@@ -245,8 +241,7 @@ const ReEncrypt = operation({
   },
   readOnly: true,
   handle(input, call) {
-    const { GrantTokens } = input
-    const sourceContext = checkOptions({ EncryptionContext: input.SourceEncryptionContext, GrantTokens })
+    const sourceContext = checkOptions({ EncryptionContext: input.SourceEncryptionContext })
     const context = checkOptions({ EncryptionContext: input.DestinationEncryptionContext })
     const destination = call.useKey(input.DestinationKeyId, {
       action: "kms:ReEncryptTo",

@@ -2,7 +2,14 @@ import { chmod, mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { EnvelopeError } from "../../core/index.ts"
 import { checkDataFile } from "./data-file.ts"
-import { type RangeOptions, type RawStore, type Store, type StoredValue, undoable } from "./store.ts"
+import {
+  type RangeOptions,
+  type RawStore,
+  type Store,
+  type StoredValue,
+  type StoreTransaction,
+  undoable,
+} from "./store.ts"
 
 const DATA_FILE = "data.mdb"
 const LOCK_FILE = "lock.mdb"
@@ -16,7 +23,7 @@ type Database = import("lmdb").RootDatabase<StoredValue, string>
  * @throws EnvelopeError `KmsStore` when lmdb is not installed or the files are not a sound LMDB environment
  */
 export async function lmdbStore(dir: string): Promise<Store> {
-  await mkdir(dir, { recursive: true, mode: 0o700 })
+  await makeFolder(dir)
   const dataFile = join(dir, DATA_FILE)
   await checkDataFile(dataFile)
   const { open } = await loadLmdb()
@@ -28,12 +35,23 @@ export async function lmdbStore(dir: string): Promise<Store> {
       // A commit includes its sync to disk, so that what is acknowledged survives a power loss.
       overlappingSync: false,
     })
-    await Promise.all([chmod(dataFile, 0o600), chmod(join(dir, LOCK_FILE), 0o600)])
+    await Promise.all([makePrivate(dataFile), makePrivate(join(dir, LOCK_FILE))])
   } catch (cause) {
     throw new EnvelopeError("KmsStore", `the KMS store in ${dir} cannot be opened`, { cause })
   }
   return storeOver(database)
 }
+
+async function makeFolder(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new EnvelopeError("KmsStore", `the folder ${dir} cannot be made`, { cause })
+  }
+}
+
+/** A file of another owner stays as its owner made it. */
+const makePrivate = (path: string): Promise<void> => chmod(path, 0o600).catch(() => {})
 
 async function loadLmdb(): Promise<typeof import("lmdb")> {
   try {
@@ -48,9 +66,9 @@ type Outcome<T> = { readonly value: T } | { readonly error: unknown }
 function storeOver(database: Database): Store {
   const raw = rawDatabase(database)
   return {
-    async transaction<T>(work: (transaction: ReturnType<typeof undoable>) => T): Promise<T> {
+    async transaction<T>(work: (transaction: StoreTransaction) => T): Promise<T> {
       // An exception must not leave the callback: LMDB would commit what was written before it.
-      const outcome = await database.transaction<Outcome<T>>(() => {
+      const outcome = await commit(database, (): Outcome<T> => {
         const transaction = undoable(raw)
         try {
           return { value: transaction.attempt(() => work(transaction)) }
@@ -67,6 +85,14 @@ function storeOver(database: Database): Store {
       return work(raw)
     },
     close: () => database.close(),
+  }
+}
+
+async function commit<T>(database: Database, work: () => T): Promise<T> {
+  try {
+    return await database.transaction(work)
+  } catch (cause) {
+    throw new EnvelopeError("KmsStore", "the KMS store cannot be written", { cause })
   }
 }
 
