@@ -1,4 +1,5 @@
 import { existsSync, rmSync } from "node:fs"
+import { readFile } from "node:fs/promises"
 import { defineConfig, type Options } from "tsup"
 
 const library = { index: "src/index.ts", "local-kms": "src/local-kms/index.ts", testing: "src/testing/index.ts" }
@@ -23,11 +24,30 @@ const plainRequire: NonNullable<Options["plugins"]>[number] = {
   }),
 }
 
+/** commander is CommonJS and require()s Node's own modules, which a bundled ES module cannot. */
+const builtinModules: NonNullable<Options["esbuildPlugins"]>[number] = {
+  name: "builtin-modules",
+  setup(build) {
+    build.onLoad({ filter: /commander[\\/]lib[\\/]command\.js$/ }, async ({ path }) => ({
+      contents: (await readFile(path, "utf8")).replace(
+        /require\('(node:\w+)'\)/g,
+        "globalThis.process.getBuiltinModule('$1')",
+      ),
+    }))
+  },
+}
+
 // Once and here, since the three builds below run at the same time.
 rmSync("dist", { recursive: true, force: true })
 
 export default defineConfig([
-  { ...shared, format: "esm", entry: present({ ...library, ...cli }), noExternal: ["commander"] },
+  {
+    ...shared,
+    format: "esm",
+    entry: present({ ...library, ...cli }),
+    noExternal: ["commander"],
+    esbuildPlugins: [builtinModules],
+  },
   {
     ...shared,
     format: "cjs",

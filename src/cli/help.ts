@@ -1,0 +1,85 @@
+import { type FailureClass, failureClasses } from "./failures.ts"
+
+export const commandGroups = { messages: "Messages:", keys: "Keys:" }
+
+export const help = {
+  program: `Encrypts files and streams with envelope encryption: a data key of their own for each, wrapped by a KMS key.
+Messages are those of the AWS Encryption SDK. The KMS is one embedded in this command, or AWS.`,
+  help: "explain a command",
+  encrypt: "encrypt a file or standard input",
+  decrypt: "decrypt a file or standard input",
+  inspect: "show a message's header, without any key",
+  reencrypt: "decrypt and encrypt again under other keys, without a file in the clear",
+  key: "make, list, enable and disable KMS keys",
+  keyCreate: "make a key and print its ARN; the first one makes the embedded KMS",
+  keyList: "list the keys",
+  keyDescribe: "show a key: ARN, id or alias/NAME",
+  keyEnable: "let a disabled key be used again",
+  keyDisable: "stop a key from encrypting and decrypting",
+  alias: "give keys names",
+  aliasCreate: "name a key",
+  aliasList: "list the names",
+  aliasUpdate: "let a name stand for another key",
+  aliasDelete: "forget a name; its key stays",
+}
+
+export const after = {
+  program: `
+To begin with:
+  envelope key create --alias default
+  envelope encrypt report.pdf -o report.pdf.enc
+  envelope inspect report.pdf.enc
+  envelope decrypt report.pdf.enc -o report.pdf
+
+envelope COMMAND --help explains a command, with examples.
+`,
+  encrypt: `Without --key it is ENVELOPE_KEY, or else alias/default of the embedded KMS.
+
+Examples:
+  envelope encrypt report.pdf -o report.pdf.enc
+  envelope encrypt report.pdf -o report.pdf.enc --key alias/app --context tenant=42
+  tar -c photos | envelope encrypt > photos.tar.enc
+  TOKEN=$(printf %s "$SECRET" | envelope encrypt --base64)
+  envelope encrypt report.pdf -o report.pdf.enc --kms aws --key arn:aws:kms:eu-west-1:111122223333:key/...`,
+  decrypt: `Without --key any key of the embedded KMS may decrypt; for AWS say whose: --key or --account.
+To a file nothing appears before all of it is authentic. Into a pipe each frame goes once it is
+authentic, and a bad one ends the command with an error: check its exit code.
+
+Examples:
+  envelope decrypt report.pdf.enc -o report.pdf
+  envelope decrypt report.pdf.enc -o report.pdf --context tenant=42
+  envelope decrypt < photos.tar.enc | tar -x
+  echo "$TOKEN" | envelope decrypt --base64
+  envelope decrypt report.pdf.enc -o report.pdf --kms aws --account 111122223333`,
+  inspect: `Nothing it shows is authenticated: anybody can write a header.
+
+Examples:
+  envelope inspect report.pdf.enc
+  envelope inspect --json report.pdf.enc | jq .encryptionContext`,
+  reencrypt: `Encryption context and signature are taken over unless given anew.
+
+Examples:
+  envelope reencrypt old.enc -o new.enc --key alias/app-2026
+  envelope reencrypt local.enc -o aws.enc --from-kms local --kms aws --key arn:aws:kms:...`,
+  key: `Examples:
+  envelope key create --alias app --description "invoices"
+  envelope key list
+  envelope key disable alias/app`,
+  alias: `Examples:
+  envelope alias create app 1234abcd-12ab-34cd-56ef-1234567890ab
+  envelope alias update app alias/app-2026`,
+}
+
+export const environmentHelp = `Environment:
+  ENVELOPE_KMS             where --kms is not given
+  ENVELOPE_KEY             where encrypt is given no --key
+  ENVELOPE_KMS_PASSPHRASE  encrypts the embedded KMS's keys, instead of a root key file
+  ENVELOPE_KMS_ROOT_KEY    the root key file, instead of root.key in the embedded KMS's folder
+  ENVELOPE_DEBUG=1         shows where an error comes from
+`
+
+/** The table of exit codes, from the one place that has them. */
+export function exitCodeHelp(): string {
+  const rows: FailureClass[] = [{ exitCode: 0, description: "all went well" }, ...Object.values(failureClasses)]
+  return `Exit codes:\n${rows.map(({ exitCode, description }) => `  ${String(exitCode).padStart(3)}  ${description}`).join("\n")}`
+}

@@ -1,0 +1,85 @@
+import type { Keyring } from "../core/index.ts"
+import { kmsDiscoveryKeyring, kmsKeyring } from "../keyrings/index.ts"
+import type { Inspected } from "../message/index.ts"
+import { CliError, orUsageError, usageError } from "./failures.ts"
+import type { Kms } from "./kms.ts"
+
+const DEFAULT_ALIAS = "alias/default"
+const KEY_ARN = /^arn:[^:]+:kms:[^:]+:([^:]+):key\/.+$/
+
+/** The keyring that wraps: the keys given, else `ENVELOPE_KEY`, else, on the embedded KMS, `alias/default`. */
+export async function encryptionKeyring(kms: Kms, keys: readonly string[] | undefined): Promise<Keyring> {
+  const [generatorKeyId, ...keyIds] = keys ?? (await defaultKeys(kms))
+  const client = kms.clientFor([generatorKeyId!, ...keyIds])
+  return orUsageError(() => kmsKeyring({ client, generatorKeyId: generatorKeyId!, keyIds }))
+}
+
+export interface DecryptionKeys {
+  /** Only these may decrypt. */
+  readonly key?: readonly string[] | undefined
+  /** Any key of these accounts may; `any` stands for all. */
+  readonly account?: readonly string[] | undefined
+}
+
+/**
+ * The keyring that unwraps. The keys of the embedded KMS are all the user's own, so without `--key` any of them may
+ * decrypt. Elsewhere a message could name a stranger's key, so the user says whose.
+ */
+export async function decryptionKeyring(kms: Kms, message: Inspected, given: DecryptionKeys): Promise<Keyring> {
+  const { key: keys, account: accounts } = given
+  if (keys !== undefined && accounts !== undefined) throw usageError("give --key or --account, not both")
+  if (keys !== undefined) {
+    const arns = await Promise.all(keys.map((key) => keyArn(kms, key)))
+    return orUsageError(() => kmsKeyring({ client: kms.clientFor(arns), keyIds: [...new Set(arns)] }))
+  }
+  const client = kms.clientFor([])
+  const region = kms.address.kind === "aws" && kms.address.region ? { region: kms.address.region } : {}
+  const isAny = accounts?.includes("any") ?? kms.address.kind === "local"
+  if (isAny) return kmsDiscoveryKeyring({ client, allowAnyAccount: true, ...region })
+  if (accounts === undefined) throw whoseKey(kms, message)
+  const bad = accounts.find((account) => !/^\d{12}$/.test(account))
+  if (bad !== undefined) throw usageError(`'${bad}' is no AWS account`, "--account takes twelve digits, or any")
+  const partition = partitionOf(message)
+  return kmsDiscoveryKeyring({ client, filter: { partition, accountIds: accounts }, ...region })
+}
+
+/** An alias or key id does not say which key it stands for: KMS tells. */
+export async function keyArn(kms: Kms, key: string): Promise<string> {
+  if (KEY_ARN.test(key)) return key
+  const { KeyMetadata } = await kms.send<{ KeyMetadata?: { Arn?: string } }>("DescribeKey", { KeyId: key })
+  return KeyMetadata?.Arn ?? key
+}
+
+// --- internal ---
+
+async function defaultKeys(kms: Kms): Promise<string[]> {
+  const { ENVELOPE_KEY } = process.env
+  if (ENVELOPE_KEY) return [ENVELOPE_KEY]
+  if (kms.address.kind !== "local") {
+    throw usageError("which key? --key takes a key ARN, a key id or alias/NAME", "or set ENVELOPE_KEY")
+  }
+  try {
+    await kms.send("DescribeKey", { KeyId: DEFAULT_ALIAS })
+    return [DEFAULT_ALIAS]
+  } catch (cause) {
+    if ((cause as Error).name !== "NotFoundException") throw cause
+    throw new CliError("usage", "which key? without --key it is alias/default, which does not exist", {
+      hint: "make one: envelope key create --alias default, or see envelope alias list and use --key alias/NAME",
+      cause,
+    })
+  }
+}
+
+const keyArns = ({ wrappedKeys }: Inspected): string[] => wrappedKeys.flatMap(({ keyArn }) => keyArn ?? [])
+
+function whoseKey(kms: Kms, message: Inspected): CliError {
+  const arns = keyArns(message)
+  const account = KEY_ARN.exec(arns[0] ?? "")?.[1] ?? "ACCOUNT"
+  return usageError(
+    `the message names ${arns.join(", ")}: is that a key you trust?`,
+    `if so, add --key ${arns[0] ?? "ARN"}, or --account ${account} for any key of that account in ${kms.name}`,
+  )
+}
+
+/** Messages with keys of several partitions do not exist in practice: credentials belong to one. */
+const partitionOf = (message: Inspected): string => /^arn:([^:]+):/.exec(keyArns(message)[0] ?? "")?.[1] ?? "aws"
