@@ -89,13 +89,17 @@ async function call(
   members: object,
 ): Promise<KmsResponse> {
   signal?.throwIfAborted()
-  const command = await kmsCommand(operation, {
-    KeyId: keyId,
-    ...members,
-    // A copy, because the caller's may have no prototype, and not every client takes that.
-    EncryptionContext: { ...encryptionContext },
-    ...(grantTokens.length > 0 && { GrantTokens: [...grantTokens] }),
-  })
+  const command = await kmsCommand(
+    operation,
+    {
+      KeyId: keyId,
+      ...members,
+      // A copy, because the caller's may have no prototype, and not every client takes that.
+      EncryptionContext: { ...encryptionContext },
+      ...(grantTokens.length > 0 && { GrantTokens: [...grantTokens] }),
+    },
+    client,
+  )
   const send = async (trace: Partial<KmsTrace> | undefined): Promise<KmsResponse> => {
     try {
       const sent: Promise<KmsResponse> = Promise.resolve(client.send(command, signal && { abortSignal: signal }))
@@ -108,7 +112,7 @@ async function call(
       throw kmsError(operation, keyId, error)
     }
   }
-  return traced<KmsResponse>("kms", () => ({ operation, keyId }), send)
+  return traced("kms", () => ({ operation, keyId }), send)
 }
 
 function noteRequestId(trace: Partial<KmsTrace> | undefined, from: unknown): void {

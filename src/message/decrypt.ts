@@ -11,7 +11,7 @@ import { type Verifier, wipe } from "../crypto/index.ts"
 import { decodeHeader, type Header, readU16 } from "../format/index.ts"
 import { frameOpener, openBody, scanBody } from "../framing/index.ts"
 import { type MessageHeader, toMessageHeader } from "./header-info.ts"
-import { decryptTrace, type OpenedRead, openRead, planRead } from "./open.ts"
+import { decryptTrace, noteHeader, type OpenedRead, openRead, planRead } from "./open.ts"
 import type { DecryptOptions } from "./options.ts"
 
 export interface Decrypted {
@@ -43,13 +43,17 @@ export async function decrypt(message: ArrayBufferView | ArrayBuffer, options: D
   return traced(
     "decrypt",
     () => decryptTrace(plan, "decrypt"),
-    () => {
+    (trace) => {
       const header = decodeHeader(bytes, limits)
       if (typeof header === "number") throw truncated("the message ends within its header")
+      noteHeader(trace, header)
+      const finish = (opened: OpenedRead) => {
+        const decrypted = openMessageBody(opened, bytes)
+        if (trace !== undefined) trace.plaintextLength = decrypted.plaintext.length
+        return decrypted
+      }
       const opened = openRead(plan, header)
-      return opened instanceof Promise
-        ? opened.then((value) => openMessageBody(value, bytes))
-        : openMessageBody(opened, bytes)
+      return opened instanceof Promise ? opened.then(finish) : finish(opened)
     },
   )
 }

@@ -33,11 +33,13 @@ export async function encrypt(
   return traced(
     "encrypt",
     () => encryptTrace(plan, "encrypt", bytes.length),
-    () => {
+    (trace) => {
+      const finish = (materials: EncryptionMaterials) => {
+        if (trace !== undefined) trace.wrappedKeyCount = materials.wrappedKeys.length
+        return writeMessage(plan, materials, bytes)
+      }
       const materials = obtainMaterials(plan, bytes.length)
-      return materials instanceof Promise
-        ? materials.then((value) => writeMessage(plan, value, bytes))
-        : writeMessage(plan, materials, bytes)
+      return materials instanceof Promise ? materials.then(finish) : finish(materials)
     },
   )
 }

@@ -2,6 +2,7 @@ import {
   type EncryptionContext,
   EnvelopeError,
   limitExceeded,
+  type MessageTrace,
   malformed,
   traced,
   truncated,
@@ -12,7 +13,7 @@ import { decodeHeader, type Header, type Limits } from "../format/index.ts"
 import { type FrameOpener, frameOffset, frameOpener, readFrameHead } from "../framing/index.ts"
 import { type MessageHeader, toMessageHeader } from "./header-info.ts"
 import { type LastFrame, openLastFrame, type ReadExactly } from "./locate.ts"
-import { decryptTrace, type OpenedRead, openRead, planRead, type ReadPlan, startVerifier } from "./open.ts"
+import { decryptTrace, noteHeader, type OpenedRead, openRead, planRead, type ReadPlan, startVerifier } from "./open.ts"
 import type { DecryptOptions } from "./options.ts"
 import { fromBytes, type RandomAccessSource } from "./source.ts"
 
@@ -76,7 +77,7 @@ export async function openMessage(
     return await traced(
       "decrypt",
       () => decryptTrace(plan, "openMessage"),
-      () => open(from, plan, signed),
+      (trace) => open(from, plan, signed, trace),
     )
   } catch (error) {
     await from.close?.()
@@ -84,13 +85,20 @@ export async function openMessage(
   }
 }
 
-async function open(source: RandomAccessSource, plan: ReadPlan, signed: string): Promise<MessageHandle> {
+async function open(
+  source: RandomAccessSource,
+  plan: ReadPlan,
+  signed: string,
+  trace: MessageTrace | undefined,
+): Promise<MessageHandle> {
   const header = await readHeader(source, plan)
+  noteHeader(trace, header)
   const opened = await openRead(plan, header)
   try {
     const opener = frameOpener(header.suite, opened.key, header.messageId)
     const last = await openLastFrame(header, opener, source.size, plan.limits, exactReader(source, plan.signal))
     checkFrameLength(header, last, plan.limits)
+    if (trace !== undefined) trace.plaintextLength = last.plaintextLength
     return handle(source, plan.limits, opened, opener, last, signed)
   } catch (error) {
     wipe(opened.key)

@@ -164,8 +164,14 @@ function noMatchingKey(keyring: Keyring, header: Header): EnvelopeError {
   )
 }
 
-export const decryptTrace = (plan: ReadPlan, operation: string, header?: Header): MessageTrace => ({
+export const decryptTrace = (plan: ReadPlan, operation: string): MessageTrace => ({
   operation,
   keyring: plan.keyring.name,
-  ...(header && { suiteId: header.suite.id, wrappedKeyCount: header.wrappedKeys.length }),
 })
+
+/** What the header says goes into the trace, when there is one. */
+export function noteHeader(trace: MessageTrace | undefined, { suite, wrappedKeys }: Header): void {
+  if (trace === undefined) return
+  trace.suiteId = suite.id
+  trace.wrappedKeyCount = wrappedKeys.length
+}

@@ -1,11 +1,10 @@
 import { type EncryptionContext, EnvelopeError } from "../core/index.ts"
 import { PUBLIC_KEY } from "../format/index.ts"
-import { decryptor } from "./decryptor.ts"
-import { encryptor } from "./encryptor.ts"
 import type { MessageHeader } from "./header-info.ts"
 import type { ReadPlan } from "./open.ts"
 import type { EncryptOptions } from "./options.ts"
 import { deferred, type Processor } from "./processor.ts"
+import { tracedDecryptor, tracedEncryptor } from "./traced.ts"
 import { planWrite } from "./write.ts"
 
 /** What a re-encryption takes over from the message it reads. */
@@ -20,14 +19,14 @@ export interface ReencryptSource {
  * message.
  */
 export function reencryptor({ plan, signed }: ReencryptSource, to: EncryptOptions): Processor {
-  const source = decryptor(plan, signed)
+  const source = tracedDecryptor("reencrypt", plan, signed)
   const header = deferred<MessageHeader>()
   let target: Processor | undefined
   let closed: Error | undefined
 
   const openTarget = (sourceHeader: MessageHeader): Processor => {
     if (closed) throw closed
-    const processor = encryptor(planWrite(inherit(sourceHeader, plan, to)), undefined)
+    const processor = tracedEncryptor("reencrypt", planWrite(inherit(sourceHeader, plan, to)), undefined)
     processor.header.then(header.resolve, header.reject)
     return processor
   }

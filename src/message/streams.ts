@@ -1,13 +1,12 @@
 import { Transform, type TransformCallback } from "node:stream"
 import type { Transformer, TransformStreamDefaultController } from "node:stream/web"
 import { type BytesLike, viewBytes } from "../core/index.ts"
-import { decryptor } from "./decryptor.ts"
-import { encryptor } from "./encryptor.ts"
 import type { MessageHeader } from "./header-info.ts"
 import { planRead } from "./open.ts"
 import type { DecryptOptions, EncryptOptions } from "./options.ts"
 import type { Processor } from "./processor.ts"
 import { reencryptor } from "./reencryptor.ts"
+import { tracedDecryptor, tracedEncryptor } from "./traced.ts"
 import { planWrite } from "./write.ts"
 
 export interface EncryptStreamOptions extends EncryptOptions {
@@ -108,11 +107,12 @@ function makeEncryptor(options: EncryptStreamOptions): Processor {
   if (plaintextLength !== undefined && !(Number.isSafeInteger(plaintextLength) && plaintextLength >= 0)) {
     throw new RangeError("plaintextLength must be a whole number, 0 or more")
   }
-  return encryptor(planWrite(options), plaintextLength)
+  const plan = planWrite(options)
+  return tracedEncryptor("encryptStream", plan, plaintextLength)
 }
 
 const makeDecryptor = (options: DecryptStreamOptions): Processor =>
-  decryptor(planRead(options), checkSigned(options.signed))
+  tracedDecryptor("decryptStream", planRead(options), checkSigned(options.signed))
 
 function checkSigned(signed: DecryptStreamOptions["signed"] = "refuse"): "refuse" | "verify-at-end" {
   if (signed !== "refuse" && signed !== "verify-at-end") {
