@@ -130,6 +130,8 @@ export interface MaterialsProvider {
  * commands (`command.input`, `command.constructor.name`).
  */
 export interface KmsClient {
+  /** Set by clients that need no classes of the AWS SDK, so that it is not loaded to make them. */
+  readonly takesPlainCommands?: true
   // biome-ignore lint/suspicious/noExplicitAny: the SDK's overloads fit no narrower type, and importing them would make the SDK a required dependency.
   send(command: any, options?: any): Promise<any>
 }

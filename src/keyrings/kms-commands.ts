@@ -1,3 +1,5 @@
+import type { KmsClient } from "../core/index.ts"
+
 /** The KMS operations that keyrings call. */
 export type KmsOperation = "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext" | "Encrypt" | "Decrypt"
 
@@ -7,10 +9,11 @@ type Commands = Readonly<Record<`${KmsOperation}Command`, CommandClass>>
 let commands: Commands | undefined
 
 /**
- * A command as a KMS client takes it: the AWS SDK's own where the SDK is installed, loaded at the first call; else an
- * object that looks like it (`input`, `constructor.name`), for clients that are no AWS SDK.
+ * A command as a KMS client takes it: the AWS SDK's own where the SDK is installed, loaded at the first call; else, and
+ * for clients that say that it is enough, an object that looks like it (`input`, `constructor.name`).
  */
-export async function kmsCommand(operation: KmsOperation, input: object): Promise<object> {
+export async function kmsCommand(operation: KmsOperation, input: object, client?: KmsClient): Promise<object> {
+  if (client?.takesPlainCommands) return new plainCommands[`${operation}Command`](input)
   commands ??= await loadCommands()
   return new commands[`${operation}Command`](input)
 }
@@ -21,13 +24,15 @@ async function loadCommands(): Promise<Commands> {
   } catch (error) {
     const { code } = error as { code?: unknown }
     if (code !== "ERR_MODULE_NOT_FOUND" && code !== "MODULE_NOT_FOUND") throw error
-    return {
-      GenerateDataKeyCommand: plainCommand("GenerateDataKeyCommand"),
-      GenerateDataKeyWithoutPlaintextCommand: plainCommand("GenerateDataKeyWithoutPlaintextCommand"),
-      EncryptCommand: plainCommand("EncryptCommand"),
-      DecryptCommand: plainCommand("DecryptCommand"),
-    }
+    return plainCommands
   }
+}
+
+const plainCommands: Commands = {
+  GenerateDataKeyCommand: /* @__PURE__ */ plainCommand("GenerateDataKeyCommand"),
+  GenerateDataKeyWithoutPlaintextCommand: /* @__PURE__ */ plainCommand("GenerateDataKeyWithoutPlaintextCommand"),
+  EncryptCommand: /* @__PURE__ */ plainCommand("EncryptCommand"),
+  DecryptCommand: /* @__PURE__ */ plainCommand("DecryptCommand"),
 }
 
 function plainCommand(name: string): CommandClass {

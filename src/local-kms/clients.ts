@@ -110,6 +110,7 @@ export interface DirectClient extends KmsClient {
  * named like one (`DecryptCommand`).
  */
 export const directClient = (dispatch: Dispatch, caller: Caller): DirectClient => ({
+  takesPlainCommands: true,
   async send(command, options = {}) {
     const signal = options.abortSignal
     if (signal?.aborted) throw abortError(signal)
