@@ -138,7 +138,11 @@ const errorCode = (fault: KmsFault): string => (fault.name === "AccessDeniedExce
 
 const sequenceKey = (sequence: number): string => `${PREFIX}${String(sequence).padStart(16, "0")}`
 
-/** @param keep at least so many of the newest events stay; older ones are dropped now and then */
+/**
+ * KMS-3.7.
+ *
+ * @param keep at least so many of the newest events stay; older ones are dropped now and then
+ */
 export function appendEvent(tx: StoreTransaction, event: AuditEvent, keep: number): void {
   const sequence = tx.get<{ next: number }>(HEAD)?.next ?? 1
   tx.put(sequenceKey(sequence), event)

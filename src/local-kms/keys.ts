@@ -49,6 +49,7 @@ export interface Key extends RegionalKey, SharedKey {
   readonly arn: string
 }
 
+// KMS-3.4: where the records stand.
 const regionalPath = ({ accountId, region }: Scope, keyId: string): string => `key/${accountId}/${region}/${keyId}`
 const sharedPath = (accountId: string, keyId: string): string => `shared/${accountId}/${keyId}`
 const materialPath = (materialId: string): string => `material/${materialId}`

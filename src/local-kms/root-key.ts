@@ -44,7 +44,7 @@ export async function deriveRootKey(
 }
 
 /**
- * Reads a root key file: 32 bytes that nobody but the owner may read.
+ * KMS-3.1. Reads a root key file: 32 bytes that nobody but the owner may read.
  *
  * @returns `undefined` when there is no such file
  * @throws EnvelopeError `KmsStore` for a file that others may read, or of another size

@@ -72,7 +72,7 @@ test("a change of a key is not read-only, and its event answers with the key's A
   })
 })
 
-test("refused and failed requests are recorded with their error", async () => {
+test("KMS-3.7: refused and failed requests are recorded with their error", async () => {
   const { kms, send } = memoryKms()
   const { keyId, arn } = await createKey(send)
   const stranger = sendTo(kms.directClient({ principal: OTHER_ACCOUNT_ROLE }))
@@ -144,7 +144,7 @@ test("in memory the oldest events are dropped, and the counts stay", async () =>
   await kms.close()
 })
 
-test("usage counts every request by operation, key and month", async () => {
+test("KMS-3.8: usage counts every request by operation, key and month", async () => {
   let now = Date.UTC(2026, 0, 31, 23, 59)
   const { kms, send } = memoryKms({ clock: () => now })
   const { keyId, arn } = await createKey(send)

@@ -1,3 +1,4 @@
+import { createDecipheriv, createHash, createHmac } from "node:crypto"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { blobMaterialId, decryptBlob, encryptBlob, keyMaterialId } from "../../src/local-kms/ciphertext.ts"
@@ -130,4 +131,54 @@ test("a blob of ours is told from one of AWS by its first bytes", () => {
   expect(isLocalCiphertext(blob)).toBe(true)
   expect(isLocalCiphertext(Buffer.from("AQICAHhExample0000000000", "base64"))).toBe(false)
   expect(isLocalCiphertext(new Uint8Array(0))).toBe(false)
+})
+
+/** The specification read a second time, independently of the code: docs/spec/local-kms.md sections 1 and 2. */
+function readBySpecification(material: Buffer, keyId: string, blob: Buffer, pairs: Record<string, string>): Buffer {
+  const u32 = (value: number): Buffer => Buffer.from([value >>> 24, value >>> 16, value >>> 8, value])
+  const text = (value: string): Buffer => Buffer.concat([u32(Buffer.byteLength(value)), Buffer.from(value)])
+  const label = Buffer.from("kms-envelope local-kms key material id")
+  const id = createHash("sha256")
+    .update(Buffer.concat([label, text(keyId), material]))
+    .digest()
+  expect(blob.subarray(0, 7).toString("hex")).toBe("2ce0802ca31201")
+  expect(blob.subarray(7, 39)).toEqual(id)
+  expect(blob.subarray(67, 136)).toEqual(Buffer.alloc(69))
+  const kdfInput = [u32(1), Buffer.from("kms-envelope local-kms message key\0"), blob.subarray(39, 55), u32(256)]
+  const key = createHmac("sha256", material).update(Buffer.concat(kdfInput)).digest()
+  const names = Object.keys(pairs).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  const context = names.flatMap((name) => [text(name), text(pairs[name]!)])
+  const decipher = createDecipheriv("aes-256-gcm", key, blob.subarray(55, 67))
+  decipher.setAAD(Buffer.concat([blob.subarray(0, 136), ...context]))
+  decipher.setAuthTag(blob.subarray(blob.length - 16))
+  return Buffer.concat([decipher.update(blob.subarray(136, blob.length - 16)), decipher.final()])
+}
+
+describe("a blob written by version 1", () => {
+  const keyId = "1234abcd-12ab-34cd-56ef-1234567890ab"
+  const material = Buffer.from(Array.from({ length: 32 }, (_, i) => i))
+  // The last two names stand in the other order by UTF-16 code units.
+  const pairs = { ключ: "значение", tenant: "42", é: "", "\u{1d11e}": "clef", "\uffff": "last" }
+  const blob = Buffer.from(
+    "LOCALKMSAcTO7Ww95ITTHwql8g3sJV+JDLoEI41yKroecg0HNN//mMZYa1/6Wl8S1bhqogEU+mX1JrocG03Nr+R3kQAAAAAAAAAAAAAAAAAA" +
+      "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAP8pve3wD43tWmclrazwmNur/a8VInA3" +
+      "xwKm3FmbXA==",
+    "base64",
+  )
+
+  test("is read by the code and by the specification", () => {
+    const expected = Buffer.from("attack at dawn")
+    expect(blobMaterialId(blob)).toBe(keyMaterialId(keyId, material))
+    expect(Buffer.from(decryptBlob(material, blob, pairs)!)).toEqual(expected)
+    expect(readBySpecification(material, keyId, blob, pairs)).toEqual(expected)
+  })
+
+  test("a new blob is read by the specification", () => {
+    fc.assert(
+      fc.property(plaintext, context, (text, pairs) => {
+        const fresh = encryptBlob(material, keyMaterialId(keyId, material), text, pairs)
+        expect(readBySpecification(material, keyId, Buffer.from(fresh), pairs)).toEqual(Buffer.from(text))
+      }),
+    )
+  })
 })

@@ -55,7 +55,7 @@ describe("a durable store", () => {
     for (const name of await readdir(dir)) expect((await stat(join(dir, name))).mode & 0o077, name).toBe(0)
   })
 
-  test("holds no key material in the clear", async () => {
+  test("KMS-3.3: holds no key material in the clear", async () => {
     const { dir } = await storeWithKey()
     const rootKey = new Uint8Array(await readFile(join(dir, "root.key")))
     const data = await readFile(join(dir, "data.mdb"))
@@ -80,7 +80,7 @@ describe("a durable store", () => {
     expect(contains(material)).toBe(false)
   })
 
-  test("opens with its passphrase only", async () => {
+  test("KMS-3.1: opens with its passphrase only", async () => {
     const { dir, CiphertextBlob } = await storeWithKey({ passphrase: "correct horse" })
     expect(await readdir(dir)).not.toContain("root.key")
     const { send } = await opened(dir, { passphrase: new TextEncoder().encode("correct horse") })
@@ -99,13 +99,13 @@ describe("a durable store", () => {
     await expect(attempt(dir, { passphrase: "x" })).rejects.toMatchObject(refused(/has a root key file/))
   })
 
-  test("is refused with another store's root key", async () => {
+  test("KMS-3.2: is refused with another store's root key", async () => {
     const [first, second] = [await storeWithKey(), await storeWithKey()]
     await copyFile(join(second.dir, "root.key"), join(first.dir, "root.key"))
     await expect(attempt(first.dir)).rejects.toMatchObject(refused(/does not belong to this KMS store/))
   })
 
-  test("is refused with a root key file that others may read, or of the wrong size", async () => {
+  test("KMS-3.1: is refused with a root key file that others may read, or of the wrong size", async () => {
     const { dir } = await storeWithKey()
     const file = join(dir, "root.key")
     for (const mode of [0o640, 0o604]) {
@@ -118,14 +118,14 @@ describe("a durable store", () => {
     await expect(attempt(dir)).rejects.toMatchObject(refused(/is not 32 bytes long/))
   })
 
-  test("never makes a new root key for keys that are there", async () => {
+  test("KMS-3.1: never makes a new root key for keys that are there", async () => {
     const { dir } = await storeWithKey()
     await rm(join(dir, "root.key"))
     await expect(attempt(dir)).rejects.toMatchObject(refused(/is missing/))
     expect(await readdir(dir)).not.toContain("root.key")
   })
 
-  test("of a newer version is refused by name", async () => {
+  test("KMS-3.2: of a newer version is refused by name", async () => {
     const { dir } = await storeWithKey()
     const store = await lmdbStore(dir)
     await store.transaction((tx) => tx.put("meta/store", { ...tx.get("meta/store"), version: 2 }))
@@ -145,7 +145,7 @@ describe("a durable store", () => {
     await expect(attempt(dir)).rejects.toMatchObject(refused(/damaged/))
   })
 
-  test("key material moved to another key does not open", async () => {
+  test("KMS-3.3: key material moved to another key does not open", async () => {
     const { dir, keyId } = await storeWithKey()
     const { send } = await opened(dir)
     const other = await createKey(send)
@@ -247,7 +247,7 @@ describe("several processes on one store", () => {
     })
   })
 
-  test("killed at any moment, they lose nothing they acknowledged and leave nothing half done", async () => {
+  test("KMS-3.9: killed at any moment, they lose nothing they acknowledged and leave nothing half done", async () => {
     const dir = await temporaryFolder()
     const script = await buildWorker()
     await attempt(dir)

@@ -32,7 +32,7 @@ export async function lmdbStore(dir: string): Promise<Store> {
     database = open<StoredValue, string>({
       path: dir,
       encoding: "json",
-      // A commit includes its sync to disk, so that what is acknowledged survives a power loss.
+      // KMS-3.9: a commit includes its sync to disk, so that what is acknowledged survives a power loss.
       overlappingSync: false,
     })
     await Promise.all([makePrivate(dataFile), makePrivate(join(dir, LOCK_FILE))])
