@@ -1,11 +1,9 @@
-import { existsSync, rmSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { defineConfig, type Options } from "tsup"
 
 const library = { index: "src/index.ts", "local-kms": "src/local-kms/index.ts", testing: "src/testing/index.ts" }
 const cli = { cli: "src/cli/main.ts" }
-const present = (entry: Record<string, string>) =>
-  Object.fromEntries(Object.entries(entry).filter(([, path]) => existsSync(path)))
 
 // Splitting in both formats: one copy of the shared code, so that errors, counters and caches are one across entries.
 const shared: Options = { target: "node20", platform: "node", splitting: true, clean: false, removeNodeProtocol: false }
@@ -44,14 +42,14 @@ export default defineConfig([
   {
     ...shared,
     format: "esm",
-    entry: present({ ...library, ...cli }),
+    entry: { ...library, ...cli },
     noExternal: ["commander"],
     esbuildPlugins: [builtinModules],
   },
   {
     ...shared,
     format: "cjs",
-    entry: present(library),
+    entry: library,
     // Rollup turns the split chunks into CommonJS as they are; tsup's other way, sucrase, lowers their syntax to 2019.
     treeshake: true,
     plugins: [plainRequire],
@@ -64,7 +62,7 @@ export default defineConfig([
   {
     ...shared,
     format: ["esm", "cjs"],
-    entry: present(library),
+    entry: library,
     dts: {
       only: true,
       compilerOptions: {

@@ -76,16 +76,16 @@ describe("bundled into one file by esbuild", () => {
 
 describe("the main entry", () => {
   /** Built-in modules that the main entry uses. Nothing that opens a socket or starts a process is among them. */
-  const builtIns = ["crypto", "diagnostics_channel", "fs/promises", "stream", "util"]
+  const builtIns = ["async_hooks", "crypto", "diagnostics_channel", "fs/promises", "stream", "util"]
 
   test("brings in nothing but itself: no AWS client, no network, no embedded KMS, no command", async () => {
     const all = 'import * as all from "kms-envelope"\nconsole.log(all)'
     const { metafile } = await bundle(all, { external: ["@aws-sdk/client-kms"] })
     const { files, imports } = contentsOf(metafile)
     expect(files.filter((file) => !file.startsWith("node_modules/kms-envelope/dist/"))).toEqual(["<stdin>"])
-    expect(imports.filter(({ kind }) => kind !== "dynamic-import").map(({ path }) => path)).toEqual(
-      builtIns.map((name) => `node:${name}`),
-    )
+    const loaded = imports.filter(({ kind }) => kind !== "dynamic-import").map(({ path }) => path)
+    expect(loaded).toContain("node:crypto")
+    expect(loaded.filter((path) => !builtIns.includes(path.replace("node:", "")))).toEqual([])
     expect(imports.filter(({ kind }) => kind === "dynamic-import").map(({ path }) => path)).toEqual([
       "@aws-sdk/client-kms",
     ])
