@@ -21,6 +21,6 @@ test("an application tested with Jest runs, in JavaScript and in TypeScript", { 
   const { stdout } = await run(process.execPath, jest, { cwd }).catch((error) => error)
   const { numFailedTests, numPassedTests, testResults } = JSON.parse(stdout)
   const messages = testResults.map((result: { message: string }) => result.message).join("\n")
-  expect(messages).toBe("")
+  expect(messages.trim()).toBe("")
   expect([numFailedTests, numPassedTests]).toEqual([0, 9])
 })

@@ -26,7 +26,7 @@ test("a message goes through the embedded KMS and back", async () => {
 test("a mocked KMSClient gets the SDK's own commands", async () => {
   const mock = mockClient(KMSClient)
   mock.rejects(Object.assign(new Error("denied"), { name: "AccessDeniedException" }))
-  const keyring = kmsKeyring({ client: new KMSClient({ region: "eu-west-1" }), generatorKeyId: "alias/one" })
+  const keyring = kmsKeyring({ client: new KMSClient({ region: "us-east-1" }), generatorKeyId: "alias/one" })
   await expect(encrypt("plaintext", { keyring })).rejects.toMatchObject({
     code: "KmsError",
     name: "AccessDeniedException",
@@ -39,7 +39,7 @@ test("a mocked KMSClient gets the SDK's own commands", async () => {
 test("mockKms answers every KMSClient of the application", async () => {
   const mocked = mockKms()
   const keyring = kmsKeyring({
-    client: new KMSClient({ region: "eu-west-1" }),
+    client: new KMSClient({ region: "us-east-1" }),
     generatorKeyId: await mocked.createKey(),
   })
   const message = await encrypt("plaintext", { keyring })
