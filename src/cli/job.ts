@@ -1,3 +1,4 @@
+import { basename } from "node:path"
 import { pipeline } from "node:stream/promises"
 import type { MessageHeader, MessageStream } from "../message/index.ts"
 import { decodeBase64, encodeBase64 } from "./base64.ts"
@@ -37,7 +38,7 @@ export interface JobStages {
  */
 export async function runJob(job: Job, plan: (chunks: Chunks) => Promise<JobStages>): Promise<void> {
   const { source, target, verb } = job
-  const progress = startProgress(`${verb[0]} ${printable(source.name)}`, source.size, !target.isTerminal)
+  const progress = startProgress(`${verb[0]} ${printable(basename(source.name))}`, source.size, !target.isTerminal)
   const started = performance.now()
   try {
     const stages = await plan(counted(source.chunks, progress))

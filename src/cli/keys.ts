@@ -4,12 +4,13 @@ import type { Inspected } from "../message/index.ts"
 import { CliError, orUsageError, usageError } from "./failures.ts"
 import type { Kms } from "./kms.ts"
 
+const KEY = /^(?:arn:[^:]+:kms:|alias\/|mrk-[0-9a-f]{32}$|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$)/
 const DEFAULT_ALIAS = "alias/default"
 const KEY_ARN = /^arn:[^:]+:kms:[^:]+:([^:]+):key\/.+$/
 
 /** The keyring that wraps: the keys given, else `ENVELOPE_KEY`, else, on the embedded KMS, `alias/default`. */
 export async function encryptionKeyring(kms: Kms, keys: readonly string[] | undefined): Promise<Keyring> {
-  const [generatorKeyId, ...keyIds] = keys ?? (await defaultKeys(kms))
+  const [generatorKeyId, ...keyIds] = keys?.map((key) => checkKey(kms, key)) ?? (await defaultKeys(kms))
   const client = kms.clientFor([generatorKeyId!, ...keyIds])
   return orUsageError(() => kmsKeyring({ client, generatorKeyId: generatorKeyId!, keyIds }))
 }
@@ -45,16 +46,23 @@ export async function decryptionKeyring(kms: Kms, message: Inspected, given: Dec
 
 /** An alias or key id does not say which key it stands for: KMS tells. */
 export async function keyArn(kms: Kms, key: string): Promise<string> {
-  if (KEY_ARN.test(key)) return key
+  if (KEY_ARN.test(checkKey(kms, key))) return key
   const { KeyMetadata } = await kms.send<{ KeyMetadata?: { Arn?: string } }>("DescribeKey", { KeyId: key })
   return KeyMetadata?.Arn ?? key
+}
+
+/** The commonest mistake is an alias without its prefix. @throws CliError `usage` */
+export function checkKey(kms: Kms, key: string): string {
+  // Other implementations may have key ids of another form.
+  if (kms.address.kind === "http" || KEY.test(key)) return key
+  throw usageError(`'${key}' is no key`, `a key is given by its ARN, its id or an alias: did you mean alias/${key}?`)
 }
 
 // --- internal ---
 
 async function defaultKeys(kms: Kms): Promise<string[]> {
   const { ENVELOPE_KEY } = process.env
-  if (ENVELOPE_KEY) return [ENVELOPE_KEY]
+  if (ENVELOPE_KEY) return [checkKey(kms, ENVELOPE_KEY)]
   if (kms.address.kind !== "local") {
     throw usageError("which key? --key takes a key ARN, a key id or alias/NAME", "or set ENVELOPE_KEY")
   }

@@ -12,7 +12,7 @@ export interface Progress {
 
 const DELAY_MS = 300
 const INTERVAL_MS = 100
-const BAR_WIDTH = 24
+const MIN_LABEL = 16
 /** Weight of the newest interval in the rate. */
 const SMOOTHING = 0.1
 
@@ -75,33 +75,40 @@ export interface ProgressState {
   readonly rate: number
 }
 
-/** `encrypting report.pdf  ████████░░░░  52 %  1.2 GiB of 2.3 GiB  510 MiB/s  0:02 left`, as much as fits. */
+/** `encrypting report.pdf  ████████░░░░  52 %  510 MiB/s  0:02 left  1.2 GiB of 2.3 GiB`, as much as fits. */
 export function progressLine({ label, bytes, total, rate }: ProgressState, columns: number): string {
-  const parts: string[] = []
-  if (total !== undefined && total > 0) {
-    const done = Math.min(1, bytes / total)
-    const left = rate > 0 ? formatDuration(Math.max(0, total - bytes) / rate) : "-:--"
-    parts.push(bar(done), `${String(Math.floor(done * 100)).padStart(3)} %`)
-    parts.push(`${formatBytes(rate)}/s`.padStart(11), `${left} left`, `${formatBytes(bytes)} of ${formatBytes(total)}`)
-  } else {
-    parts.push(formatBytes(bytes).padStart(10), `${formatBytes(rate)}/s`)
+  // The terminal echoes ^C behind the line, which must not wrap.
+  const room = Math.max(0, columns - 3)
+  const speed = `${formatBytes(Math.round(rate))}/s`.padStart(11)
+  const layouts = total === undefined || total === 0 ? [[formatBytes(bytes).padStart(9), speed], []] : known()
+  const parts = layouts.find((layout) => width(["x".repeat(MIN_LABEL), ...layout]) <= room) ?? layouts.at(-1)!
+  return [shorten(label, room - width(["", ...parts])), ...parts].join("  ").slice(0, room)
+
+  function known(): string[][] {
+    const done = Math.min(1, bytes / total!)
+    const percent = `${Math.floor(done * 100)} %`.padStart(5)
+    const left = `${rate > 0 ? formatDuration(Math.max(0, total! - bytes) / rate) : "-:--"} left`
+    const of = `${formatBytes(bytes)} of ${formatBytes(total!)}`
+    return [
+      [bar(done, 24), percent, speed, left, of],
+      [bar(done, 24), percent, speed, left],
+      [bar(done, 12), percent, speed, left],
+      [percent, speed, left],
+      [percent, left],
+      [percent],
+    ]
   }
-  // One column stays free: some terminals wrap when the last one is written.
-  const room = columns - 1
-  while (parts.length > 1 && width([shorten(label, 12), ...parts]) > room) parts.pop()
-  const forLabel = Math.max(0, room - width(parts) - 2)
-  return [shorten(label, forLabel), ...parts].join("  ").slice(0, Math.max(0, room))
 }
 
-const bar = (done: number): string => {
-  const filled = Math.floor(done * BAR_WIDTH)
+function bar(done: number, length: number): string {
+  const filled = Math.floor(done * length)
   const isUtf8 = /utf-?8/i.test(process.env.LC_ALL || process.env.LC_CTYPE || process.env.LANG || "")
   return isUtf8
-    ? "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled)
-    : `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}]`
+    ? "█".repeat(filled) + "░".repeat(length - filled)
+    : `[${"#".repeat(filled)}${"-".repeat(length - filled)}]`
 }
 
 const width = (parts: readonly string[]): number => parts.join("  ").length
 
 const shorten = (text: string, room: number): string =>
-  text.length <= room ? text : `${text.slice(0, Math.max(0, room - 1))}…`
+  text.length <= room ? text : room < 2 ? "" : `${text.slice(0, room - 1)}…`

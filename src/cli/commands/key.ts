@@ -1,6 +1,6 @@
 import { CliError } from "../failures.ts"
 import { print } from "../fd.ts"
-import { keyArn } from "../keys.ts"
+import { checkKey, keyArn } from "../keys.ts"
 import type { Kms } from "../kms.ts"
 import { note } from "../messages.ts"
 import type { CommonOptions, KeyCreateOptions } from "../options.ts"
@@ -32,6 +32,7 @@ export async function keyCreateCommand(options: KeyCreateOptions): Promise<void>
     })
     if (alias !== undefined) await nameKey(kms, alias, KeyMetadata.Arn)
     await print(json ? toJson(keyJson(KeyMetadata, alias === undefined ? [] : [alias])) : `${KeyMetadata.Arn}\n`)
+    if (alias !== undefined) note(`${alias} stands for it`)
   })
 }
 
@@ -55,7 +56,7 @@ export const keyListCommand = (options: CommonOptions): Promise<void> =>
 
 export const keyDescribeCommand = (key: string, options: CommonOptions): Promise<void> =>
   withKms(options, {}, async (kms) => {
-    const metadata = await describe(kms, key)
+    const metadata = await describe(kms, checkKey(kms, key))
     const names = namesOf(metadata, await listAliases(kms, metadata.Arn))
     if (options.json) return print(toJson(keyJson(metadata, names)))
     const pairs: [string, string | undefined][] = [
@@ -100,7 +101,6 @@ async function nameKey(kms: Kms, alias: string, arn: string): Promise<void> {
     const { message } = cause as Error
     throw new CliError("kmsRefused", `the key ${arn} was made, but cannot be called ${alias}: ${message}`, { cause })
   }
-  note(`${alias} stands for it`)
 }
 
 async function describe(kms: Kms, key: string): Promise<KeyMetadata> {
