@@ -247,6 +247,24 @@ describe("several processes on one store", () => {
     })
   })
 
+  test.skipIf(process.platform === "win32")(
+    "a full disk is an error of the call, and what was acknowledged stays",
+    async () => {
+      const dir = await temporaryFolder()
+      const script = await buildWorker()
+      // A limit on the size of files stands in for the disk.
+      const limited = `trap '' XFSZ; ulimit -f 600; exec "$0" "$1" "$2"`
+      const worker = watch(
+        spawn("sh", ["-c", limited, process.execPath, script, dir], { stdio: [...STDIO_IGNORING_ERRORS] }),
+      )
+      expect(await worker.exited).toBe(3)
+      expect(worker.lines.length).toBeGreaterThan(5)
+      const { send } = await opened(dir)
+      for (const { keyId, blob } of worker.lines)
+        await send("Decrypt", { KeyId: keyId, CiphertextBlob: Buffer.from(blob, "base64") })
+    },
+  )
+
   test("KMS-3.9: killed at any moment, they lose nothing they acknowledged and leave nothing half done", async () => {
     const dir = await temporaryFolder()
     const script = await buildWorker()
@@ -313,7 +331,13 @@ interface Worker {
 
 function startWorker(script: string, dir: string, count?: number): Worker {
   const args = count === undefined ? [] : [String(count)]
-  const child = spawn(process.execPath, [script, dir, ...args], { stdio: ["ignore", "pipe", "inherit"] })
+  return watch(spawn(process.execPath, [script, dir, ...args], { stdio: ["ignore", "pipe", "inherit"] }))
+}
+
+/** lmdb prints the reason of a failed write by itself. */
+const STDIO_IGNORING_ERRORS = ["ignore", "pipe", "ignore"] as const
+
+function watch(child: ChildProcess): Worker {
   const lines: Line[] = []
   let rest = ""
   child.stdout!.setEncoding("utf8").on("data", (chunk: string) => {

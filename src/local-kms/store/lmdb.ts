@@ -1,5 +1,6 @@
 import { chmod, mkdir } from "node:fs/promises"
 import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
 import { EnvelopeError } from "../../core/index.ts"
 import { checkDataFile } from "./data-file.ts"
 import {
@@ -34,6 +35,8 @@ export async function lmdbStore(dir: string): Promise<Store> {
       encoding: "json",
       // KMS-3.9: a commit includes its sync to disk, so that what is acknowledged survives a power loss.
       overlappingSync: false,
+      // With batches by event turn a failed commit also rejects a promise that nobody holds, which ends the process.
+      eventTurnBatching: false,
     })
     await Promise.all([makePrivate(dataFile), makePrivate(join(dir, LOCK_FILE))])
   } catch (cause) {
@@ -91,9 +94,17 @@ function storeOver(database: Database): Store {
 async function commit<T>(database: Database, work: () => T): Promise<T> {
   try {
     return await database.transaction(work)
-  } catch (cause) {
-    throw new EnvelopeError("KmsStore", "the KMS store cannot be written", { cause })
+  } catch (error) {
+    throw new EnvelopeError("KmsStore", "the KMS store cannot be written", { cause: await commitFailure(error) })
   }
+}
+
+/** What lmdb's error says: the reason comes as a promise of its own, such as a full disk; it may never settle. */
+async function commitFailure(error: unknown): Promise<unknown> {
+  const { commitError } = error as { readonly commitError?: Promise<never> }
+  if (commitError === undefined) return error
+  const reason = commitError.catch((cause: unknown) => cause)
+  return Promise.race([reason, delay(100, error)])
 }
 
 function rawDatabase(database: Database): RawStore {
