@@ -7,6 +7,7 @@ import { command } from "./command.ts"
  * when it is acknowledged, as a line of JSON. Exits with 3 when the store can no longer be written.
  */
 const STORE_FAILED = 3
+const UNHANDLED = 4
 
 const [dir, count = "Infinity"] = process.argv.slice(2)
 const kms = await LocalKms.open(dir!)
@@ -23,6 +24,7 @@ async function work(): Promise<void> {
   }
 }
 
+process.on("unhandledRejection", () => process.exit(UNHANDLED))
 try {
   await work()
 } catch (error) {
