@@ -1,9 +1,11 @@
 import { rmSync } from "node:fs"
-import { readFile } from "node:fs/promises"
 import { defineConfig, type Options } from "tsup"
+import { builtinModules } from "./scripts/builtin-modules.ts"
 
 const library = { index: "src/index.ts", "local-kms": "src/local-kms/index.ts", testing: "src/testing/index.ts" }
 const cli = { cli: "src/cli/main.ts" }
+/** What worker threads run: found beside the code that starts them, no entry for users. */
+const lane = { lane: "src/framing/lane.ts" }
 
 // Splitting in both formats: one copy of the shared code, so that errors, counters and caches are one across entries.
 const shared: Options = { target: "node20", platform: "node", splitting: true, clean: false, removeNodeProtocol: false }
@@ -22,19 +24,6 @@ const plainRequire: NonNullable<Options["plugins"]>[number] = {
   }),
 }
 
-/** commander is CommonJS and require()s Node's own modules, which a bundled ES module cannot. */
-const builtinModules: NonNullable<Options["esbuildPlugins"]>[number] = {
-  name: "builtin-modules",
-  setup(build) {
-    build.onLoad({ filter: /commander[\\/]lib[\\/]command\.js$/ }, async ({ path }) => ({
-      contents: (await readFile(path, "utf8")).replace(
-        /require\('(node:\w+)'\)/g,
-        "globalThis.process.getBuiltinModule('$1')",
-      ),
-    }))
-  },
-}
-
 // Once and here, since the three builds below run at the same time.
 rmSync("dist", { recursive: true, force: true })
 
@@ -42,14 +31,14 @@ export default defineConfig([
   {
     ...shared,
     format: "esm",
-    entry: { ...library, ...cli },
+    entry: { ...library, ...lane, ...cli },
     noExternal: ["commander"],
     esbuildPlugins: [builtinModules],
   },
   {
     ...shared,
     format: "cjs",
-    entry: library,
+    entry: { ...library, ...lane },
     // Rollup turns the split chunks into CommonJS as they are; tsup's other way, sucrase, lowers their syntax to 2019.
     treeshake: true,
     plugins: [plainRequire],
