@@ -56,7 +56,7 @@ export class EnvelopeError extends Error {
 export const malformed = (what: string): EnvelopeError => new EnvelopeError("MalformedMessage", what)
 export const truncated = (what: string): EnvelopeError => new EnvelopeError("TruncatedMessage", what)
 
-/** One text for every failed tag, so that the error tells nobody which check failed. */
+/** MSG-8.2: one text for every failed tag, so that the error tells nobody which check failed. */
 export const tampered = (): EnvelopeError =>
   new EnvelopeError("TamperedMessage", "the message is not authentic: it was changed, or the data key is not its own")
 

@@ -58,7 +58,7 @@ export function seal(
 }
 
 /**
- * The plaintext of one ciphertext, in memory of its own, released only after its tag verified.
+ * The plaintext of one ciphertext, in memory of its own, released only after its tag verified (MSG-6.8).
  *
  * @throws EnvelopeError `TamperedMessage`
  */

@@ -16,12 +16,14 @@ const NO_COMMITMENT = /* @__PURE__ */ allocate(0)
 const HASH_LENGTH = { sha256: 32, sha384: 48, sha512: 64 } as const
 
 /**
- * The keys of one message: HKDF (RFC 5869) with the message id as salt (version 2) or as info (version 1).
+ * The keys of one message: HKDF (RFC 5869) with the message id as salt (version 2, MSG-5.1) or as info (version 1,
+ * MSG-5.2).
  * Every output is at most one hash long, so each expansion is a single HMAC over info and the counter 1.
  * Specification: framework/algorithm-suites, "Commitment Key" and "Encryption Key" derivation.
  */
 export function deriveMessageKeys(suite: Suite, dataKey: Uint8Array, messageId: Uint8Array): MessageKeys {
   const hash = suite.hkdfHash
+  // MSG-5.3
   if (hash === undefined) return { encryptionKey: copyBytes(dataKey), commitment: NO_COMMITMENT }
   const salt = suite.commitsKey ? messageId : allocate(HASH_LENGTH[hash])
   const pseudorandomKey = createHmac(hash, salt).update(dataKey).digest()

@@ -60,7 +60,7 @@ function importPublicKey(algorithm: SignatureAlgorithm, publicKey: string): KeyO
   }
 }
 
-/** Signs header and body as they are written; `finish` gives the DER signature. */
+/** MSG-7.1: signs header and body as they are written; `finish` gives the DER signature. */
 export interface Signer {
   update(bytes: Uint8Array): void
   finish(): Uint8Array

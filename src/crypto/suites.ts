@@ -60,6 +60,7 @@ const v2 = (id: number, signature?: SignatureAlgorithm): Suite => ({
   signed: signature !== undefined,
 })
 
+// MSG-1.2: these and no other.
 const suites: ReadonlyMap<number, Suite> = /* @__PURE__ */ new Map(
   /* @__PURE__ */ [
     v1(0x0014, 16),
@@ -94,7 +95,7 @@ export function checkPolicy(policy: CommitmentPolicy | undefined): CommitmentPol
 }
 
 /**
- * The suite to write: 0x0478 and 0x0578 where commitment is required, 0x0178 and 0x0378 where it is forbidden.
+ * The suite to write: 0x0478 and 0x0578 where commitment is required, 0x0178 and 0x0378 where it is forbidden (MSG-1.3).
  *
  * @throws TypeError for an unknown suite id
  * @throws EnvelopeError `CommitmentPolicy` when policy and suite disagree
@@ -112,7 +113,7 @@ export function suiteToWrite(policy: CommitmentPolicy, signed: boolean, id?: num
   return suite
 }
 
-/** @throws EnvelopeError `CommitmentPolicy` for a suite without key commitment under the strictest policy */
+/** MSG-1.4. @throws EnvelopeError `CommitmentPolicy` for a suite without key commitment under the strictest policy */
 export function checkSuiteToRead(policy: CommitmentPolicy, suite: Suite): void {
   if (policy === "RequireEncryptRequireDecrypt" && !suite.commitsKey) {
     throw new EnvelopeError(

@@ -30,6 +30,7 @@ export function checkContext(context: EncryptionContext | undefined, maxLength: 
   if (typeof context !== "object" || context === null) throw new TypeError("encryptionContext must be an object")
   for (const key of Object.keys(context)) {
     const value = context[key]
+    // MSG-3.3
     if (key.startsWith(RESERVED_PREFIX)) {
       throw new TypeError(
         `encryptionContext key ${JSON.stringify(key)} starts with the reserved prefix ${RESERVED_PREFIX}`,
@@ -77,6 +78,7 @@ export function encodeContext(context: EncryptionContext): Uint8Array {
   const known = serialised.get(context)
   if (known !== undefined) return known
   const pairs = Object.keys(context).map((key): EncodedPair => [utf8(key), utf8(context[key]!)])
+  // MSG-3.2: as UTF-16 or a locale would order them, no other SDK could read the message.
   pairs.sort((a, b) => compareBytes(a[0], b[0]))
   const bytes = encodePairs(pairs)
   if (Object.isFrozen(context)) serialised.set(context, bytes)
@@ -113,7 +115,7 @@ function checkU16(what: string, value: number): void {
 }
 
 /**
- * Reads a serialised context whole. Any order of keys is read, as older SDKs sorted differently; the result serialises
+ * Reads a serialised context whole (MSG-3.1). Any order of keys is read, as older SDKs sorted differently; the result serialises
  * in canonical order.
  *
  * @throws EnvelopeError `MalformedMessage`

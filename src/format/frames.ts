@@ -26,7 +26,7 @@ const kindStrings: Record<FrameKind, Uint8Array> = {
   "non-framed": /* @__PURE__ */ utf8("AWSKMSEncryptionClient Single Block"),
 }
 
-/** The additional authenticated data of one frame after another (specification: data-format/message-body-aad). */
+/** MSG-6.6: the additional authenticated data of one frame after another (specification: data-format/message-body-aad). */
 export interface BodyAad {
   /** The bytes stay valid until the next call. @param length bytes of plaintext in the frame */
   at(sequenceNumber: number, length: number): Uint8Array
@@ -47,20 +47,20 @@ export function bodyAad(messageId: Uint8Array, kind: FrameKind): BodyAad {
   }
 }
 
-/** The iv of a frame we write is its sequence number, padded: unique, as the key serves one message. */
+/** MSG-6.5: the iv of a frame we write is its sequence number, padded: unique, as the key serves one message. */
 export function frameIv(sequenceNumber: number): Uint8Array {
   const iv = allocate(IV_LENGTH)
   writeU32(iv, IV_LENGTH - 4, sequenceNumber)
   return iv
 }
 
-/** Writes sequence number and iv. */
+/** MSG-6.1: writes sequence number and iv. */
 export function writeRegularHead(out: Uint8Array, at: number, sequenceNumber: number): void {
   writeU32(out, at, sequenceNumber)
   out.set(frameIv(sequenceNumber), at + 4)
 }
 
-/** Writes marker, sequence number, iv and length. */
+/** MSG-6.2: writes marker, sequence number, iv and length. */
 export function writeFinalHead(out: Uint8Array, at: number, sequenceNumber: number, length: number): void {
   writeU32(out, at, FINAL_FRAME)
   writeU32(out, at + 4, sequenceNumber)

@@ -63,7 +63,7 @@ function bodyLength({ suite, contextBytes, wrappedKeys }: HeaderFields): number 
 }
 
 /**
- * Writes the header up to the tag. Specification: data-format/message-header.
+ * Writes the header up to the tag (MSG-2.1). Specification: data-format/message-header.
  *
  * @param authenticate gives the 16-byte tag over the header body with the header iv
  * @returns where the message body starts
@@ -112,7 +112,7 @@ function writeField(out: Uint8Array, at: number, bytes: Uint8Array): number {
 }
 
 /**
- * Reads a header from the start of `bytes`.
+ * Reads a header from the start of `bytes`, and copies no byte that is not there (MSG-9.2).
  *
  * @returns the header; or how many bytes, counted from the start, must be there before another attempt makes sense
  * @throws EnvelopeError `MalformedMessage`, `UnsupportedFormat`, `LimitExceeded`
@@ -175,6 +175,7 @@ function readHeader(cursor: Cursor, limits: Limits): Header {
   const wrappedKeys = readWrappedKeys(cursor, limits)
   const contentType = readContentType(cursor)
   if (suite.formatVersion === 1) {
+    // MSG-2.3
     if (cursor.u32() !== 0) throw malformed("the header's reserved bytes are not zero")
     if (cursor.u8() !== IV_LENGTH) throw malformed("the header's iv length is not 12")
   }
@@ -224,6 +225,7 @@ function readVersionAndSuite(cursor: Cursor): Suite {
 const base64Hint = (bytes: Uint8Array): string =>
   bytes[0] === 0x41 && (bytes[1] === 0x59 || bytes[1] === 0x67) ? " (it looks like base64: decode it first)" : ""
 
+/** MSG-4.1 */
 function readWrappedKeys(cursor: Cursor, limits: Limits): WrappedKey[] {
   const count = cursor.u16()
   if (count === 0) throw malformed("the message has no wrapped key")
@@ -245,6 +247,7 @@ function readContentType(cursor: Cursor): ContentType {
   return type === FRAMED ? "framed" : "non-framed"
 }
 
+/** MSG-2.4 */
 function readFrameLength(cursor: Cursor, contentType: ContentType, limits: Limits): number {
   const frameLength = cursor.u32()
   if (contentType === "non-framed") {

@@ -1,4 +1,4 @@
-/** Limits checked before memory is allocated. Each is an option of the calls that read or write messages. */
+/** MSG-9.1: limits checked before memory is allocated. Each is an option of the calls that read or write messages. */
 export interface Limits {
   /** Wrapped keys in one message; default 16, at most 65,535. */
   readonly maxWrappedKeys: number

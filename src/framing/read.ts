@@ -63,6 +63,7 @@ export function readFrameHead(
   return parts("final", expected, at + 8, FINAL_HEAD, at, dataLength, maxDataLength, limitName)
 }
 
+/** MSG-6.7 */
 function readNonFramedHead(
   bytes: Uint8Array,
   at: number,
@@ -75,6 +76,7 @@ function readNonFramedHead(
   return parts("non-framed", 1, at, NON_FRAMED_HEAD, at, Number(length), maxDataLength, limitName)
 }
 
+/** MSG-6.4 */
 function checkSequence(found: number, expected: number): void {
   if (found !== expected) throw malformed(`frame ${expected} is missing: sequence number ${found} stands in its place`)
 }

@@ -8,7 +8,7 @@ export interface FrameLayout {
   readonly finalLength: number
 }
 
-/** @throws EnvelopeError `LimitExceeded` when there would be more than 2^32 - 1 frames */
+/** MSG-6.3. @throws EnvelopeError `LimitExceeded` when there would be more than 2^32 - 1 frames */
 export function layoutOfPlaintext(plaintextLength: number, frameLength: number): FrameLayout {
   const regularFrames = plaintextLength === 0 ? 0 : Math.ceil(plaintextLength / frameLength) - 1
   if (regularFrames >= MAX_FRAMES) throw tooManyFrames(frameLength)

@@ -26,7 +26,7 @@ export interface KmsTarget {
   readonly grantTokens: readonly string[]
 }
 
-/** GenerateDataKey. Specification: framework/aws-kms/aws-kms-keyring, "OnEncrypt". */
+/** GenerateDataKey (MSG-4.3). Specification: framework/aws-kms/aws-kms-keyring, "OnEncrypt". */
 export async function generateDataKey(target: KmsTarget, request: WrapRequest): Promise<WrapResult> {
   const { dataKeyLength } = request.suite
   const response = await call("GenerateDataKey", target, request, { NumberOfBytes: dataKeyLength })
@@ -54,7 +54,7 @@ export async function encryptDataKey(
   return wrappedKey("Encrypt", await call("Encrypt", target, request, { Plaintext: dataKey }))
 }
 
-/** Decrypt, under an explicit key id that the response must repeat. */
+/** Decrypt, under an explicit key id that the response must repeat (MSG-4.4). */
 export async function decryptDataKey(
   target: KmsTarget,
   request: UnwrapRequest,

@@ -74,7 +74,7 @@ export function decryptionMaterials(
   return dataKey instanceof Promise ? dataKey.then(finish) : finish(dataKey)
 }
 
-/** @throws EnvelopeError `UnwrapFailed`, and overwrites the key, when its length is not the suite's */
+/** MSG-4.2. @throws EnvelopeError `UnwrapFailed`, and overwrites the key, when its length is not the suite's */
 export function checkDataKeyLength(keyringName: string, suite: SuiteInfo, dataKey: Uint8Array): void {
   if (dataKey.length === suite.dataKeyLength) return
   wipe(dataKey)

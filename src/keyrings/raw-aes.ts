@@ -102,7 +102,7 @@ export function rawAesKeyring(options: RawAesKeyringOptions): ClosableKeyring {
   }
 }
 
-/** Key name, tag length in bits, iv length in bytes; the iv follows. */
+/** MSG-4.5: key name, tag length in bits, iv length in bytes; the iv follows. */
 function providerInfoPrefix(keyName: string): Uint8Array {
   const name = utf8(keyName)
   const prefix = allocate(name.length + 8)

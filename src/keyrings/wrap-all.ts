@@ -99,7 +99,7 @@ function checkSameDataKey(
 }
 
 /**
- * The first data key that a keyring unwraps, in order. Later keyrings are asked when earlier ones fail.
+ * The first data key that a keyring unwraps, in order (MSG-4.7). Later keyrings are asked when earlier ones fail.
  *
  * @returns undefined when no wrapped key belongs to any keyring
  * @throws the one failure, or `UnwrapFailed` with all of them

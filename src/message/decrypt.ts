@@ -90,10 +90,12 @@ class DecryptResult implements Decrypted {
   }
 }
 
+/** MSG-1.1: nothing follows a message. */
 function checkEnd(message: Uint8Array, end: number): void {
   if (end !== message.length) throw malformed(`${message.length - end} bytes follow the end of the message`)
 }
 
+/** MSG-7.2: before anything is released. */
 function verifyFooter(message: Uint8Array, header: Header, at: number, verifier: Verifier): void {
   if (message.length < at + 2) throw truncated("the message ends before its signature")
   const end = at + 2 + readU16(message, at)

@@ -39,6 +39,7 @@ export function decryptor(plan: ReadPlan, signed: "refuse" | "verify-at-end"): P
       needed = decoded
       return false
     }
+    // MSG-7.3
     if (decoded.suite.signed && signed === "refuse") throw signedRefused()
     queue.take(decoded.length)
     const opened = await openRead(plan, decoded)

@@ -30,6 +30,7 @@ export function inspect(message: ArrayBufferView | ArrayBuffer, options: Inspect
   const header = decodeHeader(bytes, resolveLimits(options))
   if (typeof header === "number")
     throw truncated(`the message ends within its header, which goes on to byte ${header} at least`)
+  // MSG-8.4
   const info = { ...toMessageHeader(header, false), authenticated: false as const }
   if (header.suite.signed || header.contentType === "non-framed") return info
   const layout = layoutOfBody((options.messageLength ?? bytes.length) - header.length, header.frameLength)

@@ -15,7 +15,7 @@ export interface LastFrame {
 }
 
 /**
- * Finds and authenticates the frame that ends the body: only then is the length of the plaintext known.
+ * Finds and authenticates the frame that ends the body: only then is the length of the plaintext known (MSG-8.3).
  *
  * @throws EnvelopeError `TruncatedMessage`, `TamperedMessage`, `MalformedMessage`, `LimitExceeded`
  */

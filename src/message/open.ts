@@ -70,7 +70,7 @@ export interface OpenedRead {
 }
 
 /**
- * Everything between a header's bytes and the first frame, in the order of the specification (client-apis/decrypt):
+ * Everything between a header's bytes and the first frame, in order (MSG-8.1; specification: client-apis/decrypt):
  * policy, context, materials, commitment, header tag.
  *
  * @throws EnvelopeError `CommitmentPolicy`, `ContextMismatch`, `MalformedMessage`, `NoMatchingKey`, `UnwrapFailed`,
@@ -79,6 +79,7 @@ export interface OpenedRead {
 export function openRead(plan: ReadPlan, header: Header): MaybePromise<OpenedRead> {
   const { suite, wrappedKeys } = header
   checkSuiteToRead(plan.commitmentPolicy, suite)
+  // MSG-3.4: a signature cannot be stripped by changing the suite.
   if (suite.signed !== Object.hasOwn(header.encryptionContext, PUBLIC_KEY)) {
     throw malformed(suite.signed ? "a signed message has no public key" : "an unsigned message has a public key")
   }
@@ -94,7 +95,7 @@ export function openRead(plan: ReadPlan, header: Header): MaybePromise<OpenedRea
   return materials instanceof Promise ? materials.then(finish) : finish(materials)
 }
 
-/** @returns the full context. @throws EnvelopeError `ContextMismatch` */
+/** MSG-3.6. @returns the full context. @throws EnvelopeError `ContextMismatch` */
 function checkExpected({ expected, requiredKeys }: ReadPlan, stored: EncryptionContext): EncryptionContext {
   let unstored: Set<string> | undefined
   for (const key of Object.keys(expected)) {
@@ -126,6 +127,7 @@ function useMaterials(
     signal?.throwIfAborted()
     const keys = deriveMessageKeys(suite, materials.dataKey, header.messageId)
     key = keys.encryptionKey
+    // MSG-5.4
     if (!constantTimeEqual(keys.commitment, header.suiteData)) throw tampered()
     verifyAuthentic(suite, key, header.iv, headerAad(header, encryptionContext), header.tag)
     materials.verified()
@@ -138,7 +140,7 @@ function useMaterials(
   }
 }
 
-/** The header body, then the pairs that the header does not store. */
+/** MSG-2.5: the header body, then the pairs that the header does not store. */
 function headerAad(header: Header, full: EncryptionContext): Uint8Array[] {
   const stored = header.encryptionContext
   if (full === stored) return [header.body]
@@ -156,6 +158,7 @@ export function startVerifier(header: Header): Verifier | undefined {
   return verifier
 }
 
+/** MSG-4.8 */
 function noMatchingKey(keyring: Keyring, header: Header): EnvelopeError {
   const providers = header.wrappedKeys.map((key) => key.providerId)
   return new EnvelopeError(

@@ -14,7 +14,7 @@ export interface ReencryptSource {
 }
 
 /**
- * Decrypts one message and encrypts its plaintext into another, under a new data key. Nothing but frames whose tags
+ * Decrypts one message and encrypts its plaintext into another, under a new data key (MSG-10.1). Nothing but frames whose tags
  * verified is encrypted, and the final frame waits for the end of the source, so a bad source never yields a whole
  * message.
  */
@@ -40,6 +40,7 @@ export function reencryptor({ plan, signed }: ReencryptSource, to: EncryptOption
       }
     },
     async *end() {
+      // MSG-10.2: a source that fails here leaves a target without its final frame.
       yield* source.end()
       target ??= openTarget(await source.header)
       yield* target.end()

@@ -131,8 +131,10 @@ export interface OpenedWrite {
 /** Derives the keys of a new message. The materials may be released afterwards. */
 export function openWrite(plan: WritePlan, materials: EncryptionMaterials): OpenedWrite {
   const { suite, requiredKeys, frameLength } = plan
+  // MSG-2.2: it makes the keys of this message its own.
   const messageId = randomBytes(suite.messageIdLength)
   const full = materials.encryptionContext
+  // MSG-3.5
   const stored = requiredKeys === undefined ? full : pickPairs(full, requiredKeys, false)
   const unstored = requiredKeys === undefined ? undefined : encodeContext(pickPairs(full, requiredKeys, true))
   const { encryptionKey: key, commitment } = deriveMessageKeys(suite, materials.dataKey, messageId)
