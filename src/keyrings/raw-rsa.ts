@@ -33,9 +33,9 @@ export interface RawRsaKeyringOptions {
 /**
  * Wraps data keys with an RSA key pair that the caller holds. Specification: framework/raw-rsa-keyring.
  *
- * RSA binds no encryption context: only the message's own tags do. Decrypting `pkcs1` throws `UnwrapFailed` in versions
- * of Node.js that refuse it (20 and 22, for CVE-2023-46809); versions that allow it (24) turn a wrong wrapped key into a
- * random data key, which then fails by its length or at the message's first tag. Choose OAEP.
+ * RSA binds no encryption context: only the message's own tags do. Decrypting `pkcs1` throws `UnwrapFailed` where Node.js
+ * refuses it (OpenSSL before 3.2, as in Node.js 20, for CVE-2023-46809); elsewhere OpenSSL turns a wrong wrapped key into
+ * random bytes, which then fail by their length or at the message's first tag. Choose OAEP.
  *
  * @throws TypeError for a reserved namespace, an unknown padding, no key, one that is no RSA key, or two of different pairs
  * @throws RangeError for a public key under 2,048 bits (NIST SP 800-131A)
@@ -55,6 +55,7 @@ export function rawRsaKeyring(options: RawRsaKeyringOptions): Keyring {
       signal?.throwIfAborted()
       if (publicKey === undefined) throw new TypeError(`keyring ${name} only decrypts: to encrypt, give it a publicKey`)
       const dataKey = given ?? randomBytes(suite.dataKeyLength)
+      // MSG-4.6: RSA has no place for the context.
       const ciphertext = copyBytes(publicEncrypt({ key: publicKey, ...padding }, dataKey))
       return { dataKey, wrappedKeys: [{ providerId: keyNamespace, providerInfo: copyBytes(keyInfo), ciphertext }] }
     },
@@ -108,7 +109,7 @@ function decryptWith(key: KeyObject, padding: Padding, ciphertext: Uint8Array, n
     if ((error as { code?: unknown }).code !== "ERR_INVALID_ARG_VALUE") return undefined
     throw new EnvelopeError(
       "UnwrapFailed",
-      `keyring ${name} cannot decrypt: Node.js ${process.version} refuses RSA PKCS #1 v1.5 (CVE-2023-46809); use Node.js 24 or newer, or re-encrypt under OAEP`,
+      `keyring ${name} cannot decrypt: Node.js ${process.version} refuses RSA PKCS #1 v1.5 (CVE-2023-46809); use one with OpenSSL 3.2 or newer, such as 24, or re-encrypt under OAEP`,
       { cause: error },
     )
   }

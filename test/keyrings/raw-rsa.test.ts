@@ -107,9 +107,11 @@ describe("rawRsaKeyring", () => {
       expect(result).toMatchObject({ code: "UnwrapFailed", message: expect.stringContaining("CVE-2023-46809") })
     } else {
       expect(result).toEqual(dataKey)
-      // Implicit rejection (RFC 8017 decryption made deterministic): random bytes, hardly ever of this length.
+      // Implicit rejection: random bytes instead of an error, hardly ever as many as the suite asks for.
       const wrong = { ...wrappedKeys[0]!, ciphertext: new Uint8Array(256).fill(1) }
-      const outcome = await Promise.resolve(keyring.unwrap(unwrapRequest([wrong]))).catch((error) => error)
+      const outcome = await Promise.resolve()
+        .then(() => keyring.unwrap(unwrapRequest([wrong])))
+        .catch((error) => error)
       expect(outcome).not.toEqual(dataKey)
     }
   })
