@@ -3,7 +3,7 @@ import { allocate, compareBytes, concatBytes, type EncryptionContext, utf8 } fro
 import { randomBytes, wipe } from "../crypto/index.ts"
 
 /*
- * The ciphertext blob, docs/spec/local-kms.md section 1:
+ * The ciphertext blob, KMS-1.1 (docs/spec/local-kms.md):
  *
  *   magic 6 | version 1 | key material id 32 | nonce 16 | IV 12 | zero 69 | ciphertext n | tag 16
  *
@@ -29,7 +29,7 @@ export function keyMaterialId(keyId: string, material: Uint8Array): string {
 }
 
 /**
- * KMS-1.1 to 1.4: encrypts under a key derived for this one message.
+ * KMS-1.4: encrypts under a key derived for this one message.
  *
  * @param material 32 bytes
  */

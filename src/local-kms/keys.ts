@@ -108,7 +108,7 @@ export function keyRecords(tx: StoreTransaction): KeyRecords {
   return records
 }
 
-export function loadKey(reader: StoreReader, scope: Scope, keyId: string): Key | undefined {
+function loadKey(reader: StoreReader, scope: Scope, keyId: string): Key | undefined {
   const regional = reader.get<RegionalKey>(regionalPath(scope, keyId))
   const shared = reader.get<SharedKey>(sharedPath(scope.accountId, keyId))
   if (regional === undefined || shared === undefined) return undefined

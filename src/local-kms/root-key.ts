@@ -3,7 +3,7 @@ import { link, open, rm, stat } from "node:fs/promises"
 import { EnvelopeError } from "../core/index.ts"
 import { randomBytes, wipe } from "../crypto/index.ts"
 
-export const ROOT_KEY_LENGTH = 32
+const ROOT_KEY_LENGTH = 32
 
 /** scrypt (RFC 7914) parameters, kept beside the store so that later versions may raise them. */
 export interface ScryptParameters {

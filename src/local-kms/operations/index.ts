@@ -48,9 +48,6 @@ const unbuilt: ReadonlySet<string> = new Set([
   "VerifyMac",
 ])
 
-/** The names of all operations that are built. */
-export const operationNames: readonly string[] = [...operations.keys()]
-
 /** @returns the operation, or the fault that answers a request for it */
 export function findOperation(name: string): Operation | KmsFault {
   const operation = operations.get(name)
