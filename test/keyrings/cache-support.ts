@@ -11,7 +11,7 @@ import type {
 import { rawAesKeyring } from "../../src/keyrings/index.ts"
 import { COMMITTING, CONTEXT } from "./requests.ts"
 
-export const POLICY: CommitmentPolicy = "RequireEncryptRequireDecrypt"
+const POLICY: CommitmentPolicy = "RequireEncryptRequireDecrypt"
 
 export const encryptionRequest = (more: Partial<MaterialsRequest> = {}): MaterialsRequest => ({
   suite: COMMITTING,

@@ -43,6 +43,20 @@ describe("a cached data key is overwritten", () => {
     expect(isZero(inner.dataKeys[0]!)).toBe(true)
   })
 
+  test("at its own age, not at that of the key before it", async () => {
+    vi.useFakeTimers()
+    const inner = countingKeyring()
+    const keyring = cachingKeyring(inner, { maxAgeSeconds: 60, maxMessages: 2 })
+    await use(keyring)
+    await use(keyring)
+    vi.advanceTimersByTime(30_000)
+    await use(keyring)
+    vi.advanceTimersByTime(59_999)
+    expect(inner.dataKeys.map(isZero)).toEqual([true, false])
+    vi.advanceTimersByTime(1)
+    expect(inner.dataKeys.map(isZero)).toEqual([true, true])
+  })
+
   test("at its age when the wall clock jumped ahead, as after sleep", async () => {
     vi.useFakeTimers({ toFake: ["Date"] })
     const inner = countingKeyring()

@@ -104,6 +104,22 @@ describe("multiKeyring encrypts", () => {
     expect(stopped).toBe(error)
   })
 
+  test("a child's copy of the data key is overwritten, ours is not", async () => {
+    let copy: Uint8Array | undefined
+    const inner = aes("b")
+    const copying: Keyring = {
+      ...inner,
+      wrap: async (request) => {
+        copy = new Uint8Array(request.dataKey!)
+        return { ...(await inner.wrap(request)), dataKey: copy }
+      },
+    }
+    const { dataKey } = await multiKeyring({ generator: aes("a"), children: [copying] }).wrap(wrapRequest())
+    expect(copy).toHaveLength(32)
+    expect(isZero(copy!)).toBe(true)
+    expect(isZero(dataKey)).toBe(false)
+  })
+
   test("a child that returns another data key, or no wrapped key, fails the whole", async () => {
     const other: Keyring = { ...aes("b"), wrap: () => ({ dataKey: new Uint8Array(32), wrappedKeys: [] }) }
     const none: Keyring = { ...aes("b"), wrap: ({ dataKey }) => ({ dataKey: dataKey!, wrappedKeys: [] }) }
