@@ -78,6 +78,7 @@ export const failureClasses = {
     exitCode: 23,
     description: "the embedded KMS's folder cannot be opened",
     codes: ["KmsStore"],
+    hint: "it opens with what it was made with: ENVELOPE_KMS_PASSPHRASE, or the root key file (ENVELOPE_KMS_ROOT_KEY)",
   },
   interrupted: { exitCode: 130, description: "ended by a signal (128 + its number: 130 is Ctrl-C, 143 SIGTERM)" },
   brokenPipe: { exitCode: 141, description: "whoever read the output went away" },

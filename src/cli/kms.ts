@@ -76,7 +76,10 @@ async function openLocal(address: KmsAddress & { kind: "local" }, { create = fal
   }
   const { LocalKms } = await import("../local-kms/index.ts")
   const { ENVELOPE_KMS_PASSPHRASE: passphrase, ENVELOPE_KMS_ROOT_KEY: rootKeyFile } = process.env
-  const kms = await LocalKms.open(dir, { ...(passphrase && { passphrase }), ...(rootKeyFile && { rootKeyFile }) })
+  const rootKey = { ...(passphrase && { passphrase }), ...(rootKeyFile && { rootKeyFile }) }
+  const kms = await LocalKms.open(dir, rootKey).catch((error: unknown) => {
+    throw isMissingPackage(error) ? missingPackage("an embedded KMS", "lmdb", error) : error
+  })
   if (isNew) introduce(dir, passphrase, rootKeyFile)
   return createKms(address, {
     inRegion: (region) => kms.directClient(region === undefined ? {} : { region }),
@@ -128,10 +131,21 @@ async function openRemote(address: Exclude<KmsAddress, { kind: "local" }>): Prom
 async function loadSdk(): Promise<Sdk> {
   try {
     return await import("@aws-sdk/client-kms")
-  } catch (cause) {
-    throw new CliError("kmsUnreachable", "talking to AWS KMS takes the package @aws-sdk/client-kms", {
-      hint: "npm install @aws-sdk/client-kms, beside kms-envelope (with -g where that was installed with -g)",
-      cause,
-    })
+  } catch (error) {
+    throw isMissingPackage(error) ? missingPackage("talking to AWS KMS", "@aws-sdk/client-kms", error) : error
   }
 }
+
+function isMissingPackage(error: unknown): boolean {
+  const { code, cause } = error as { code?: unknown; cause?: unknown }
+  return (
+    code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND" || (cause !== undefined && isMissingPackage(cause))
+  )
+}
+
+/** Both are optional, because only the command and tests need both. */
+const missingPackage = (what: string, name: string, cause: unknown): CliError =>
+  new CliError("kmsUnreachable", `${what} takes the package ${name}, which is not installed`, {
+    hint: `npm install ${name}, beside kms-envelope (with -g where that was installed with -g)`,
+    cause,
+  })
