@@ -1,4 +1,6 @@
 export * from "./byte-queue.ts"
+export type { FileJob } from "./file-job.ts"
+export { workInLanes } from "./file-lanes.ts"
 export * from "./open.ts"
 export * from "./read.ts"
 export * from "./seal.ts"

@@ -30,9 +30,17 @@ export interface BodySealer {
 /**
  * Specification: data-format/message-body. The iv of a frame is its sequence number, so one key must never seal two
  * bodies: the key is derived for one message id.
+ *
+ * @param firstSequenceNumber where to begin, when several sealers share a body
  */
-export function bodySealer(suite: Suite, key: Uint8Array, messageId: Uint8Array, frameLength: number): BodySealer {
-  let sequenceNumber = 1
+export function bodySealer(
+  suite: Suite,
+  key: Uint8Array,
+  messageId: Uint8Array,
+  frameLength: number,
+  firstSequenceNumber = 1,
+): BodySealer {
+  let sequenceNumber = firstSequenceNumber
   let regularAad: BodyAad | undefined
   const sealNext = (aad: BodyAad, plaintext: Uint8Array, final: boolean): SealedFrame => {
     const iv = frameIv(sequenceNumber)

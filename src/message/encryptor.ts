@@ -99,7 +99,7 @@ const wrongLength = (which: "more" | "fewer", plaintextLength: number): RangeErr
   new RangeError(`the plaintext has ${which} than the ${plaintextLength} bytes that plaintextLength says`)
 
 /** Our own header needs no limits: it was checked when it was written. */
-function ownHeader(bytes: Uint8Array): MessageHeader {
+export function ownHeader(bytes: Uint8Array): MessageHeader {
   const most = Number.MAX_SAFE_INTEGER
   const limits = resolveLimits({
     maxHeaderLength: most,

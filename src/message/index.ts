@@ -1,5 +1,7 @@
 export { type Decrypted, decrypt } from "./decrypt.ts"
 export { encrypt } from "./encrypt.ts"
+export type { FilePath } from "./file-target.ts"
+export { decryptFile, encryptFile, type FileOptions, type FileResult } from "./files.ts"
 export type { MessageHeader, MessageWrappedKey } from "./header-info.ts"
 export { type Inspected, type InspectOptions, inspect } from "./inspect.ts"
 export { type MessageHandle, type OpenMessageOptions, openMessage } from "./open-message.ts"

@@ -1,19 +1,11 @@
-import {
-  type EncryptionContext,
-  EnvelopeError,
-  limitExceeded,
-  type MessageTrace,
-  malformed,
-  traced,
-  truncated,
-  viewBytes,
-} from "../core/index.ts"
+import { type EncryptionContext, EnvelopeError, limitExceeded, malformed, traced } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
-import { decodeHeader, type Header, type Limits } from "../format/index.ts"
-import { type FrameOpener, frameOffset, frameOpener, readFrameHead } from "../framing/index.ts"
+import type { Header, Limits } from "../format/index.ts"
+import { type FrameOpener, frameOffset, readFrameHead } from "../framing/index.ts"
 import { type MessageHeader, toMessageHeader } from "./header-info.ts"
-import { type LastFrame, openLastFrame, type ReadExactly } from "./locate.ts"
-import { decryptTrace, noteHeader, type OpenedRead, openRead, planRead, type ReadPlan, startVerifier } from "./open.ts"
+import type { LastFrame, ReadExactly } from "./locate.ts"
+import { decryptTrace, planRead, startVerifier } from "./open.ts"
+import { exactReader, type OpenedAt, openAt } from "./open-at.ts"
 import type { DecryptOptions } from "./options.ts"
 import { fromBytes, type RandomAccessSource } from "./source.ts"
 
@@ -55,7 +47,6 @@ export interface MessageHandle extends AsyncDisposable {
 
 /** Regular frames are fetched in runs of about this many bytes. */
 const RUN_LENGTH = 4 * 1024 * 1024
-const FIRST_READ = 4 * 1024
 
 /**
  * Opens a message for authenticated reads at any place. Reads the header and the final frame; asks the keyring once.
@@ -77,7 +68,7 @@ export async function openMessage(
     return await traced(
       "decrypt",
       () => decryptTrace(plan, "openMessage"),
-      (trace) => open(from, plan, signed, trace),
+      async (trace) => handle(from, plan.limits, await openAt(from, plan, trace), signed),
     )
   } catch (error) {
     await from.close?.()
@@ -85,59 +76,10 @@ export async function openMessage(
   }
 }
 
-async function open(
-  source: RandomAccessSource,
-  plan: ReadPlan,
-  signed: string,
-  trace: MessageTrace | undefined,
-): Promise<MessageHandle> {
-  const header = await readHeader(source, plan)
-  noteHeader(trace, header)
-  const opened = await openRead(plan, header)
-  try {
-    const opener = frameOpener(header.suite, opened.key, header.messageId)
-    const last = await openLastFrame(header, opener, source.size, plan.limits, exactReader(source, plan.signal))
-    checkFrameLength(header, last, plan.limits)
-    if (trace !== undefined) trace.plaintextLength = last.plaintextLength
-    return handle(source, plan.limits, opened, opener, last, signed)
-  } catch (error) {
-    wipe(opened.key)
-    throw error
-  }
-}
-
-function checkFrameLength({ frameLength }: Header, last: LastFrame, { maxUnauthenticatedBytes }: Limits): void {
-  if (last.regularFrames === 0 || frameLength <= maxUnauthenticatedBytes) return
-  throw limitExceeded("the frame length, in bytes,", frameLength, maxUnauthenticatedBytes, "maxUnauthenticatedBytes")
-}
-
-const exactReader =
-  (source: RandomAccessSource, signal: AbortSignal | undefined): ReadExactly =>
-  async (offset, length) => {
-    signal?.throwIfAborted()
-    const bytes = viewBytes(await source.read(offset, length, signal), "what the source returned")
-    signal?.throwIfAborted()
-    if (bytes.length !== length)
-      throw truncated(`the source gave ${bytes.length} bytes of ${length} at offset ${offset}`)
-    return bytes
-  }
-
-async function readHeader(source: RandomAccessSource, { limits, signal }: ReadPlan): Promise<Header> {
-  const read = exactReader(source, signal)
-  for (let wanted = Math.min(FIRST_READ, source.size); ; ) {
-    const decoded = decodeHeader(await read(0, wanted), limits)
-    if (typeof decoded !== "number") return decoded
-    if (decoded > source.size) throw truncated("the message ends within its header")
-    wanted = Math.min(Math.max(decoded, wanted * 2), source.size)
-  }
-}
-
 function handle(
   source: RandomAccessSource,
   limits: Limits,
-  { header, encryptionContext, key }: OpenedRead,
-  opener: FrameOpener,
-  last: LastFrame,
+  { opened: { header, encryptionContext, key }, opener, last }: OpenedAt,
   signed: string,
 ): MessageHandle {
   let readable = !header.suite.signed || signed === "skip-signature"
@@ -183,6 +125,7 @@ function handle(
   }
 }
 
+/** MSG-7.4 */
 const signatureFirst = (): EnvelopeError =>
   new EnvelopeError(
     "SignedMessage",

@@ -20,6 +20,7 @@ import {
   wipe,
 } from "../crypto/index.ts"
 import {
+  copyContext,
   encodeContext,
   type Header,
   type Limits,
@@ -47,11 +48,7 @@ export interface ReadPlan {
 export function planRead(options: DecryptOptions): ReadPlan {
   const { keyring, signal } = options
   checkKeyring(keyring)
-  const expected = options.encryptionContext ?? {}
-  for (const [key, value] of Object.entries(expected)) {
-    if (typeof value !== "string")
-      throw new TypeError(`encryptionContext value of ${JSON.stringify(key)} must be a string`)
-  }
+  const expected = copyContext(options.encryptionContext)
   const requiredKeys = checkRequiredKeys(options.requiredContextKeys, expected)
   const commitmentPolicy = checkPolicy(options.commitmentPolicy)
   signal?.throwIfAborted()

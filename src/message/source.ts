@@ -21,17 +21,18 @@ export async function fromFile(path: string | URL): Promise<FileSource> {
   try {
     const { size } = await file.stat()
     const close = () => file.close()
-    return {
-      size,
-      read: (offset, length) => readFully(file, offset, length),
-      close,
-      [Symbol.asyncDispose]: close,
-    }
+    return { ...fileReader(file, size), close, [Symbol.asyncDispose]: close }
   } catch (error) {
     await file.close()
     throw error
   }
 }
+
+/** An open file as a source that leaves it open. */
+export const fileReader = (file: FileHandle, size: number): RandomAccessSource => ({
+  size,
+  read: (offset, length) => readFully(file, offset, length),
+})
 
 async function readFully(file: FileHandle, offset: number, length: number): Promise<Uint8Array> {
   const bytes = allocate(length)
