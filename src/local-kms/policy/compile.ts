@@ -31,7 +31,10 @@ function compileStatement(statement: Statement, { version }: Policy): CompiledSt
     statement,
     conditions: conditions.map((condition) => compileCondition(condition, version)),
     matchesAction: compileActions(actions),
-    matchesResource: compileResources(resources?.values.map((value) => wildcardPattern(value, version)), resources),
+    matchesResource: compileResources(
+      resources?.values.map((value) => wildcardPattern(value, version)),
+      resources,
+    ),
   }
 }
 

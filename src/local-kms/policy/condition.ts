@@ -40,7 +40,8 @@ function holds(
   const present = isPresent(values)
   if (!present) return missingKey(set, ifExists, negated)
   // POL-4.3: "none of these" says nothing while one of them is unknown.
-  if (negated && comparisons.some(({ pattern }) => pattern !== undefined && !isResolvable(pattern, lookup))) return false
+  if (negated && comparisons.some(({ pattern }) => pattern !== undefined && !isResolvable(pattern, lookup)))
+    return false
   const matches = (value: string): boolean => comparisons.some((comparison) => comparison.matches(value, lookup))
   if (set === "ForAllValues") return isEmpty(values) || values.every((value) => matches(value) !== negated)
   if (set === "ForAnyValue") return !isEmpty(values) && values.some((value) => matches(value) !== negated)

@@ -1,0 +1,19 @@
+import type { Decision, Refused } from "./evaluate.ts"
+import type { PolicyRequest } from "./request.ts"
+
+/** The end of the error text: which kind of policy refused, or did not allow (POL-7.1). */
+export function denialReason(action: string, refused: Refused): string {
+  if (refused.reason === "explicitDeny") {
+    const kind = refused.statement.kind === "key" ? "a resource-based" : "an identity-based"
+    return `with an explicit deny in ${kind} policy`
+  }
+  const kind = refused.missing === "identityPolicy" ? "identity-based" : "resource-based"
+  return `because no ${kind} policy allows the ${action} action`
+}
+
+/** The message of `AccessDeniedException`. */
+export const accessDeniedMessage = ({ caller, action, resource }: PolicyRequest, refused: Refused): string =>
+  `User: ${caller.arn} is not authorized to perform: ${action} on resource: ${resource} ${denialReason(action, refused)}`
+
+export const denialMessage = (request: PolicyRequest, decision: Decision): string | undefined =>
+  decision.allowed ? undefined : accessDeniedMessage(request, decision)

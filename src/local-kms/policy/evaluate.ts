@@ -1,0 +1,153 @@
+import { findAction } from "./actions.ts"
+import { compiled, matchStatement } from "./compile.ts"
+import { requestContext } from "./context.ts"
+import type { Policy, Statement } from "./document.ts"
+import type { Lookup } from "./pattern.ts"
+import { isKeyRequest, type PolicyRequest } from "./request.ts"
+
+/** An identity policy and where the caller has it from. */
+export interface AttachedPolicy {
+  readonly policy: Policy
+  readonly name: string
+  /** For instance `group Admins`; absent when it is the user's or role's own. */
+  readonly inheritedFrom?: string
+}
+
+/** What grants say about a request. Grants never refuse: they allow, or have nothing to say. */
+export interface GrantFinding {
+  readonly grantId: string
+  readonly allows: boolean
+  /** For instance `the grantee is another principal`. */
+  readonly why: string
+}
+
+export interface PolicySet {
+  /** Of the key the request is about. */
+  readonly keyPolicy?: Policy
+  /** The caller's own and those of its groups; of an account root there are none. */
+  readonly identityPolicies: readonly AttachedPolicy[]
+  /** Asked only where policies do not settle the request. Returns findings about the key's grants, matched already. */
+  readonly grants?: (request: PolicyRequest) => readonly GrantFinding[]
+}
+
+export interface StatementReference {
+  /** `key policy`, or the name of an identity policy. */
+  readonly policy: string
+  readonly kind: "key" | "identity"
+  readonly index: number
+  readonly sid?: string
+}
+
+export type Decision = Allowed | Refused
+
+export type Allowed = { readonly allowed: true } /** The key policy names the caller. */ & (
+  | { readonly by: "keyPolicy"; readonly statements: readonly [StatementReference] }
+  /** The key policy names the account (or, across accounts, the caller), and an identity policy allows. */
+  | { readonly by: "accountDelegation"; readonly statements: readonly StatementReference[] }
+  /** Actions that have no key policy to ask. */
+  | { readonly by: "identityPolicy"; readonly statements: readonly [StatementReference] }
+  /** An account's root may do in its account what needs no key policy. */
+  | { readonly by: "root"; readonly statements: readonly [] }
+  | { readonly by: "grant"; readonly grantId: string; readonly statements: readonly [] }
+)
+
+export type Refused = { readonly allowed: false } & (
+  | { readonly reason: "explicitDeny"; readonly statement: StatementReference }
+  | {
+      readonly reason: "implicitDeny"
+      /** What would have had to allow it, and did not. */
+      readonly missing: "keyPolicy" | "identityPolicy" | "grant" | "crossAccount"
+    }
+)
+
+/** Decides one request (POL-6). Pure: the same question always has the same answer. */
+export function evaluate(request: PolicyRequest, policies: PolicySet): Decision {
+  const context = requestContext(request)
+  const action = request.action.toLowerCase()
+  const keyPolicy = isKeyRequest(request) ? policies.keyPolicy : undefined
+  const inKeyPolicy = keyPolicy === undefined ? {} : scan(keyPolicy, request, action, context("key"))
+  if (inKeyPolicy.deny !== undefined) return explicitDeny(reference(inKeyPolicy.deny, "key policy", "key"))
+
+  let identityAllow: StatementReference | undefined
+  for (const { policy, name } of policies.identityPolicies) {
+    const { deny, direct } = scan(policy, request, action, context("identity"))
+    if (deny !== undefined) return explicitDeny(reference(deny, name, "identity"))
+    if (direct !== undefined) identityAllow ??= reference(direct, name, "identity")
+  }
+  if (!isKeyRequest(request)) return decideWithoutKey(request, identityAllow)
+  return decideOnKey(request, policies, inKeyPolicy, identityAllow)
+}
+
+interface Scan {
+  readonly deny?: Statement
+  /** The first Allow that names the caller, and the first that names its account. */
+  readonly direct?: Statement
+  readonly account?: Statement
+}
+
+function scan(policy: Policy, request: PolicyRequest, action: string, lookup: Lookup): Scan {
+  let direct: Statement | undefined
+  let account: Statement | undefined
+  for (const candidate of compiled(policy)) {
+    const match = matchStatement(candidate, request, action, lookup)
+    if (match === "none") continue
+    const { statement } = candidate
+    if (statement.effect === "Deny") return { deny: statement }
+    if (match === "direct") direct ??= statement
+    else account ??= statement
+  }
+  return { ...(direct === undefined ? {} : { direct }), ...(account === undefined ? {} : { account }) }
+}
+
+const reference = ({ index, sid }: Statement, policy: string, kind: "key" | "identity"): StatementReference => ({
+  policy,
+  kind,
+  index,
+  ...(sid === undefined ? {} : { sid }),
+})
+
+const explicitDeny = (statement: StatementReference): Refused => ({ allowed: false, reason: "explicitDeny", statement })
+
+type Missing = Extract<Refused, { reason: "implicitDeny" }>["missing"]
+const implicitDeny = (missing: Missing): Refused => ({ allowed: false, reason: "implicitDeny", missing })
+
+/** POL-6.7: keys not yet made, lists and aliases. */
+function decideWithoutKey(
+  { caller, resourceAccountId }: PolicyRequest,
+  identityAllow: StatementReference | undefined,
+): Decision {
+  if (caller.accountId !== resourceAccountId) return implicitDeny("crossAccount")
+  if (caller.type === "Root") return { allowed: true, by: "root", statements: [] }
+  if (identityAllow === undefined) return implicitDeny("identityPolicy")
+  return { allowed: true, by: "identityPolicy", statements: [identityAllow] }
+}
+
+function decideOnKey(
+  request: PolicyRequest,
+  policies: PolicySet,
+  { direct, account }: Scan,
+  identityAllow: StatementReference | undefined,
+): Decision {
+  const { caller, resourceAccountId } = request
+  const action = findAction(request.action)
+  // A service is of no account: the key policy alone decides about it.
+  const isSameAccount = caller.accountId === resourceAccountId || caller.type === "AWSService"
+  if (!isSameAccount && action?.crossAccount !== true) return implicitDeny("crossAccount")
+  if (action?.authority === "grant") return decideByGrant(request, policies) ?? implicitDeny("grant")
+  if (isSameAccount && direct !== undefined)
+    return { allowed: true, by: "keyPolicy", statements: [reference(direct, "key policy", "key")] }
+  const named = direct ?? account
+  // The root of another account has no identity policies and may use all that its account was given.
+  if (named !== undefined && (identityAllow !== undefined || caller.type === "Root")) {
+    const inKeyPolicy = reference(named, "key policy", "key")
+    const statements = identityAllow === undefined ? [inKeyPolicy] : [inKeyPolicy, identityAllow]
+    return { allowed: true, by: "accountDelegation", statements }
+  }
+  return decideByGrant(request, policies) ?? implicitDeny(named === undefined ? "keyPolicy" : "identityPolicy")
+}
+
+/** POL-6.5: a grant is enough by itself, also for a grantee in another account. */
+function decideByGrant(request: PolicyRequest, { grants }: PolicySet): Allowed | undefined {
+  const grant = grants?.(request).find(({ allows }) => allows)
+  return grant === undefined ? undefined : { allowed: true, by: "grant", grantId: grant.grantId, statements: [] }
+}
