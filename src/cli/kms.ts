@@ -129,6 +129,8 @@ async function openRemote(address: Exclude<KmsAddress, { kind: "local" }>): Prom
 }
 
 async function loadSdk(): Promise<Sdk> {
+  // What the SDK has to say about old versions of Node is for developers.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true"
   try {
     return await import("@aws-sdk/client-kms")
   } catch (error) {
