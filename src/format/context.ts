@@ -19,23 +19,39 @@ const EMPTY = /* @__PURE__ */ allocate(0)
 const serialised = /* @__PURE__ */ new WeakMap<EncryptionContext, Uint8Array>()
 
 /**
- * A frozen copy of the caller's context without prototype.
+ * A frozen copy of the caller's context without prototype, to write with.
  *
  * @throws TypeError when it is no record of well-formed strings, or a key is reserved
+ * @param added bytes of the pairs that the message adds: they count, as the reader's limit counts them
  * @throws EnvelopeError `LimitExceeded` when its serialised form is above `maxLength` bytes or 65,535 pairs
  */
-export function checkContext(context: EncryptionContext | undefined, maxLength: number): EncryptionContext {
-  const copy: Record<string, string> = Object.create(null)
-  if (context === undefined) return Object.freeze(copy)
-  if (typeof context !== "object" || context === null) throw new TypeError("encryptionContext must be an object")
-  for (const key of Object.keys(context)) {
-    const value = context[key]
+export function checkContext(context: EncryptionContext | undefined, maxLength: number, added = 0): EncryptionContext {
+  const copy = copyContext(context)
+  for (const key of Object.keys(copy)) {
     // MSG-3.3
     if (key.startsWith(RESERVED_PREFIX)) {
       throw new TypeError(
         `encryptionContext key ${JSON.stringify(key)} starts with the reserved prefix ${RESERVED_PREFIX}`,
       )
     }
+  }
+  const length = encodeContext(copy).length + added
+  if (length > maxLength)
+    throw limitExceeded("the encryption context, in bytes,", length, maxLength, "maxContextLength")
+  return copy
+}
+
+/**
+ * A frozen copy of the caller's context without prototype.
+ *
+ * @throws TypeError when it is no record of well-formed strings
+ */
+export function copyContext(context: EncryptionContext | undefined): EncryptionContext {
+  const copy: Record<string, string> = Object.create(null)
+  if (context === undefined) return Object.freeze(copy)
+  if (typeof context !== "object" || context === null) throw new TypeError("encryptionContext must be an object")
+  for (const key of Object.keys(context)) {
+    const value = context[key]
     if (typeof value !== "string")
       throw new TypeError(`encryptionContext value of ${JSON.stringify(key)} must be a string`)
     if (!isWellFormed(key) || !isWellFormed(value)) {
@@ -45,11 +61,7 @@ export function checkContext(context: EncryptionContext | undefined, maxLength: 
     }
     copy[key] = value
   }
-  Object.freeze(copy)
-  const { length } = encodeContext(copy)
-  if (length > maxLength)
-    throw limitExceeded("the encryption context, in bytes,", length, maxLength, "maxContextLength")
-  return copy
+  return Object.freeze(copy)
 }
 
 // ES2024, in every supported Node but not in the ES2023 library types.

@@ -18,7 +18,14 @@ import {
   type Suite,
   suiteToWrite,
 } from "../crypto/index.ts"
-import { checkContext, encodeContext, type HeaderFields, pickPairs, resolveLimits } from "../format/index.ts"
+import {
+  checkContext,
+  encodeContext,
+  type HeaderFields,
+  PUBLIC_KEY,
+  pickPairs,
+  resolveLimits,
+} from "../format/index.ts"
 import { encryptionMaterials } from "../keyrings/index.ts"
 import type { EncryptOptions } from "./options.ts"
 
@@ -52,12 +59,16 @@ export function planWrite(options: EncryptOptions): WritePlan {
   if (options.signed !== undefined && suite.signed !== signed) {
     throw new TypeError(`signed is ${signed}, but suiteId names a suite that is ${suite.signed ? "" : "not "}signed`)
   }
-  const encryptionContext = checkContext(options.encryptionContext, limits.maxContextLength)
+  const encryptionContext = checkContext(options.encryptionContext, limits.maxContextLength, publicKeyPairLength(suite))
   const requiredKeys = checkRequiredKeys(options.requiredContextKeys, encryptionContext)
   const { maxWrappedKeys } = limits
   signal?.throwIfAborted()
   return { keyring, suite, commitmentPolicy, encryptionContext, requiredKeys, frameLength, maxWrappedKeys, signal }
 }
+
+/** Bytes of the pair with the public key: two lengths, key, compressed point in base64. */
+const publicKeyPairLength = ({ signature }: Suite): number =>
+  signature === undefined ? 0 : 4 + PUBLIC_KEY.length + 4 * Math.ceil((1 + signature.coordinateLength) / 3)
 
 export function checkKeyring(keyring: Keyring): void {
   if (typeof keyring?.wrap !== "function" || typeof keyring.unwrap !== "function") {
