@@ -200,7 +200,7 @@ function webStream(processor: Processor, signal: AbortSignal | undefined): Messa
       }
       signal?.addEventListener("abort", onAbort, { once: true })
     },
-    transform: (chunk, controller) => pump(processor.write(viewBytes(chunk, "chunk")), controller),
+    transform: (chunk, controller) => pump(writeChunk(processor, chunk), controller),
     async flush(controller) {
       await pump(processor.end(), controller)
       settle()
@@ -208,4 +208,9 @@ function webStream(processor: Processor, signal: AbortSignal | undefined): Messa
     cancel: (reason) => settle(reason as Error),
   }
   return Object.assign(new TransformStream<BytesLike, Uint8Array>(transformer), { header: processor.header })
+}
+
+/** Inside the generator a chunk that is no bytes fails as other errors do, which closes the processor. */
+async function* writeChunk(processor: Processor, chunk: BytesLike): AsyncGenerator<Uint8Array> {
+  yield* processor.write(viewBytes(chunk, "chunk"))
 }
