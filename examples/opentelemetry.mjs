@@ -24,28 +24,29 @@ export function traceKmsEnvelope(tracer = trace.getTracer("kms-envelope")) {
       spans.set(payload, span)
       return { began: context.active(), inside: trace.setSpan(parent, span) }
     }
-    const subscribers = {
-      error(payload) {
-        const span = spans.get(payload)
-        span?.recordException(payload.error)
-        span?.setStatus({ code: SpanStatusCode.ERROR, message: payload.error?.code ?? payload.error?.name })
-      },
-      asyncEnd(payload) {
-        const span = spans.get(payload)
-        span?.setAttributes(attributesOf(payload))
-        span?.end()
-      },
+    const onError = (payload) => {
+      const span = spans.get(payload)
+      span?.recordException(payload.error)
+      span?.setStatus({ code: SpanStatusCode.ERROR, message: payload.error?.code ?? payload.error?.name })
+    }
+    const onEnd = (payload) => {
+      const span = spans.get(payload)
+      span?.setAttributes(attributesOf(payload))
+      span?.end()
     }
     channel.start.bindStore(current, begin)
-    channel.subscribe(subscribers)
+    channel.error.subscribe(onError)
+    channel.asyncEnd.subscribe(onEnd)
     return () => {
       channel.start.unbindStore(current)
-      channel.unsubscribe(subscribers)
+      channel.error.unsubscribe(onError)
+      channel.asyncEnd.unsubscribe(onEnd)
     }
   }
 
   // A decision of the cache is an event of the span in which it falls.
-  const onCacheDecision = ({ side, decision, reason }) => {
+  const onCacheDecision = (payload) => {
+    const { side, decision, reason } = payload
     const span = trace.getSpan(parentContext())
     span?.addEvent(`kms-envelope cache ${decision}`, reason === undefined ? { side } : { side, reason })
   }

@@ -20,7 +20,10 @@ export type TracedOperation = keyof typeof tracing
  * what a message to decrypt says of itself is authentic only when the operation succeeds.
  */
 export interface MessageTrace {
-  /** `encrypt`, `decrypt`, `encryptStream`, `decryptStream`, `openMessage`, or `reencrypt` on both channels. */
+  /**
+   * `encrypt`, `decrypt`, `encryptFile`, `decryptFile`, `encryptStream`, `decryptStream`, `openMessage`, or `reencrypt` on
+   * both channels.
+   */
   operation: string
   /** For instance 0x0478. */
   suiteId?: number

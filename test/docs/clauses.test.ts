@@ -27,7 +27,7 @@ describe("the specifications in docs/spec", () => {
       ["a.md", "**ABC-1.1** One.\n\n**ABC-1.2** Two, as in ABC-9.9.\n\n**ABC-1.2** Again."],
     ])
     const source = new Map([["a.ts", "// ABC-1.1: here"]])
-    const test = new Map([["a.test.ts", "ABC-1.2 ABC-7.7"]])
+    const test = new Map([["a.test.ts", "ABC-1.2 ABC-7.7, written to PDF-1.7"]])
     expect(clauseFaults(specification, source, test)).toEqual([
       "ABC-1.2 is defined twice",
       "ABC-1.2 is cited nowhere in src/",

@@ -9,6 +9,7 @@ import {
   SimpleSpanProcessor,
 } from "@opentelemetry/sdk-trace-base"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
+// @ts-expect-error: JavaScript; test/examples compiles it
 import { traceKmsEnvelope } from "../../examples/opentelemetry.mjs"
 import { cachingKeyring, decrypt, encrypt, encryptStream, type Keyring, kmsKeyring } from "../../src/index.ts"
 import { createWorld, type KmsWorld } from "../keyrings/kms-world.ts"
