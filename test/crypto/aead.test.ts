@@ -55,6 +55,7 @@ describe("AES-GCM", () => {
     },
   )
 
+  // MSG-2.5
   it("authenticates the header alone and checks the tag", async () => {
     const suite = suites[2]!
     const [key, iv, a, b] = [random.bytes(32), random.bytes(12), random.bytes(50), random.bytes(20)]

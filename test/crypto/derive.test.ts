@@ -7,6 +7,7 @@ import { seeded } from "../support/random.ts"
 describe("Message keys", () => {
   const random = seeded(1)
 
+  // MSG-5.1, MSG-5.2, MSG-5.3
   it.each(referenceSuites)("of suite $id are those of OpenSSL's HKDF", (reference) => {
     const suite = findSuite(reference.id)!
     for (let i = 0; i < 20; i++) {

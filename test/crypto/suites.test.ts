@@ -4,6 +4,7 @@ import { referenceSuites } from "../reference/suites.ts"
 import { codeOf } from "../support/errors.ts"
 
 describe("The suite table", () => {
+  // MSG-1.2
   it("has the eleven suites of the specification and no other", () => {
     const found = Array.from({ length: 0x10000 }, (_, id) => findSuite(id)).filter((suite) => suite !== undefined)
     const rows = found.map(({ id, formatVersion, dataKeyLength, hkdfHash, signature }) => ({

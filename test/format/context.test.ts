@@ -26,6 +26,7 @@ describe("The encryption context", () => {
     )
   })
 
+  // MSG-3.2
   it("orders by bytes where UTF-16 and locales order otherwise", () => {
     const keys = ["\u{1f511}", "\ufffd", "é", "z", "Z", "", "a", "ab"]
     const order = decodePairs(encodeContext(Object.fromEntries(keys.map((key) => [key, ""])))).map(([key]) =>
@@ -74,6 +75,7 @@ describe("The encryption context", () => {
     )
   })
 
+  // MSG-3.1
   it.each([
     ["one byte", [0]],
     ["count 0", [0, 0]],
@@ -106,6 +108,7 @@ describe("The encryption context", () => {
     expect(Object.keys(checkContext(undefined, 8192))).toEqual([])
   })
 
+  // MSG-3.3
   it.each([
     ["a reserved key", { "aws-crypto-public-key": "x" }],
     ["any key with the reserved prefix", { "aws-crypto-": "x" }],

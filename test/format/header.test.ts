@@ -99,6 +99,7 @@ describe("The header codec", () => {
     )
   })
 
+  // MSG-2.1
   it("accepts no byte string that it does not encode back", () => {
     fc.assert(
       fc.property(
@@ -150,6 +151,7 @@ describe("A header", () => {
     return copy
   }
 
+  // MSG-1.2, MSG-2.3, MSG-2.4, MSG-4.1
   it.each([
     ["version 0", edit(0, 0), "UnsupportedFormat"],
     ["version 3", edit(0, 3), "UnsupportedFormat"],

@@ -75,6 +75,7 @@ describe("The sizes of a body", () => {
     }
   })
 
+  // MSG-6.4
   it("stop at 2^32 - 1 frames", async () => {
     const most = 2 ** 32 - 1
     expect(layoutOfPlaintext(most, 1)).toEqual({ regularFrames: most - 1, finalLength: 1 })
@@ -94,6 +95,7 @@ describe("The sizes of a body", () => {
 })
 
 describe("The frame opener", () => {
+  // MSG-6.6, MSG-6.8
   it("opens frames in any order, each only in its own place", async () => {
     const keyring = aesKeyring()
     const message = await encrypt(pattern(64), {
@@ -122,7 +124,9 @@ describe("The frame opener", () => {
       )
       expect(await codeOf(() => opener.open(message, { ...parts, sequenceNumber: index + 2 }))).toBe("TamperedMessage")
       expect(await codeOf(() => opener.open(message, { ...parts, kind: "final" }))).toBe("TamperedMessage")
-      expect(await codeOf(() => opener.open(message, { ...parts, dataLength: 15, end: at + 47 }))).toBe("TamperedMessage")
+      expect(await codeOf(() => opener.open(message, { ...parts, dataLength: 15, end: at + 47 }))).toBe(
+        "TamperedMessage",
+      )
     }
   })
 })

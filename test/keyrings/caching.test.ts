@@ -212,6 +212,7 @@ describe("the limits of a cached key", () => {
     expect(inner.wraps).toHaveLength(4)
   })
 
+  // MSG-5.3
   test("suites without key derivation are never cached", async () => {
     const inner = countingKeyring()
     const keyring = cachingKeyring(inner, { maxAgeSeconds: 60 })

@@ -24,6 +24,7 @@ function clientOf(region: string) {
 }
 
 describe("what kmsKeyring sends", () => {
+  // MSG-4.3
   test("GenerateDataKey with the suite's length and the full context, Decrypt with an explicit key", async () => {
     const forgetGrants = {
       before: (_: unknown, command: { input: object }) => Reflect.deleteProperty(command.input, "GrantTokens"),
@@ -236,6 +237,7 @@ describe("errors of KMS", () => {
     if (response?.Plaintext) expect(isZero(response.Plaintext)).toBe(true)
   })
 
+  // MSG-4.4
   test("a Decrypt answered by another key, or with another length, is refused", async () => {
     const { wrappedKeys } = await kmsKeyring({ client: home, generatorKeyId: keyArn }).wrap(wrapRequest())
     for (const after of [

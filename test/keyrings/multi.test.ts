@@ -43,6 +43,7 @@ testKeyring("a multiKeyring within another", () => ({
 }))
 
 describe("multiKeyring encrypts", () => {
+  // MSG-4.7
   test("with every keyring, the generator's wrapped key first, and any of them decrypts", async () => {
     const keyrings = [aes("a"), aes("b"), aes("c")] as const
     const multi = multiKeyring({ generator: keyrings[0], children: keyrings.slice(1) })
@@ -217,6 +218,7 @@ describe("multiKeyring with minimumWrappedKeys", () => {
 })
 
 describe("multiKeyring decrypts", () => {
+  // MSG-4.7
   test("with the first keyring that can, and does not ask the others", async () => {
     const [a, b] = [aes("a"), aes("b")]
     const { dataKey, wrappedKeys } = await multiKeyring({ generator: a, children: [b] }).wrap(wrapRequest())

@@ -30,6 +30,7 @@ describe("rawAesKeyring", () => {
     expect(await keyring.unwrap(unwrapRequest(wrappedKeys))).toEqual(dataKey)
   })
 
+  // MSG-4.5
   test("writes the provider info of the specification: name, 128, 12, iv", async () => {
     const { wrappedKeys } = await make(randomKey(), "kéy").wrap(wrapRequest())
     const { providerId, providerInfo, ciphertext } = wrappedKeys[0]!

@@ -158,6 +158,7 @@ describe("An encryption that is aborted", () => {
     "destroyed with an error": (stream: ReturnType<typeof encryptStream>) => stream.destroy(reason),
   }
 
+  // MSG-10.2
   it.each(Object.entries(controllers))("never looks complete (%s)", async (_, stop) => {
     for (const signed of [false, true]) {
       for (const length of [0, 5, 16, 50]) {

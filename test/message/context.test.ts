@@ -65,6 +65,7 @@ describe("Pairs that are required but not stored", () => {
   const requiredContextKeys = ["tenant", "ключ"]
   const { purpose, ...secret } = context
 
+  // MSG-3.5
   it.each([
     ["raw AES", keyring],
     ["raw RSA", unbound],
@@ -81,6 +82,7 @@ describe("Pairs that are required but not stored", () => {
     }
   })
 
+  // MSG-3.6, and MSG-4.6 under raw RSA
   it("cannot be left out, changed, or given without naming them", async () => {
     for (const [keys, code] of [
       [keyring, "UnwrapFailed"],
@@ -139,6 +141,7 @@ describe("Pairs that are required but not stored", () => {
 })
 
 describe("Whom a message is for", () => {
+  // MSG-4.8
   it("is told by its wrapped keys alone: another keyring finds nothing", async () => {
     const message = await encrypt("x", { keyring })
     const stranger = aesKeyring("a name that is not there")

@@ -117,6 +117,7 @@ describe("Limits of what is read", () => {
     expect(await codeOf(() => handle.read(10, 61))).toBe("LimitExceeded")
   })
 
+  // MSG-9.1, MSG-9.2
   it("stand before allocation: lengths that lie about what follows cost nothing", async () => {
     // 2^36 - 32 bytes are claimed, a hundred are there; then 64 MiB frames, one of which is claimed.
     const message = writeReference({ suiteId: 0x0478, frameLength: 0, plaintext: pattern(100), wrapUnder }).bytes

@@ -14,6 +14,7 @@ const policies: CommitmentPolicy[] = [
 ]
 
 describe("Commitment policies", () => {
+  // MSG-1.3
   it.each(policies)("%s writes what it says", async (commitmentPolicy) => {
     const committing = commitmentPolicy !== "ForbidEncryptAllowDecrypt"
     for (const signed of [false, true]) {
@@ -42,6 +43,7 @@ describe("Commitment policies", () => {
     }
   })
 
+  // MSG-1.4, MSG-8.1
   it("are asked before the keyring is", async () => {
     const message = await encrypt("x", { keyring, commitmentPolicy: "ForbidEncryptAllowDecrypt" })
     let asked = 0

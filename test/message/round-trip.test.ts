@@ -73,6 +73,7 @@ describe("A message", () => {
     expect(Buffer.compare((await decrypt(streamed.output, readOptions)).plaintext, plaintext)).toBe(0)
   })
 
+  // MSG-2.2
   it("differs every time, in message id and in everything after it", async () => {
     const [a, b] = [await encrypt("x", { keyring }), await encrypt("x", { keyring })]
     expect(Buffer.from(a.subarray(3, 35)).equals(b.subarray(3, 35))).toBe(false)

@@ -33,6 +33,7 @@ async function feed(stream: ReturnType<typeof decryptStream>, part: Uint8Array):
 }
 
 describe("A signed message", () => {
+  // MSG-7.2
   it("decrypted whole is released only with a good signature", async () => {
     expect(Buffer.from((await decrypt(message, { keyring })).plaintext).equals(pattern(44))).toBe(true)
     expect(await codeOf(() => decrypt(badSignature, { keyring }))).toBe("TamperedMessage")
@@ -50,6 +51,7 @@ describe("A signed message", () => {
     }
   })
 
+  // MSG-7.3
   it("is refused by streams before the keyring is asked", async () => {
     let asked = 0
     const spy = { ...keyring, unwrap: () => void asked++ as undefined }
@@ -57,6 +59,7 @@ describe("A signed message", () => {
     expect(asked).toBe(0)
   })
 
+  // MSG-7.3
   it("in a stream holds its final frame until the footer has come and verified", async () => {
     const stream = decryptStream({ keyring, signed: "verify-at-end" })
     const pieces: Buffer[] = []
@@ -120,6 +123,7 @@ describe("A signed message", () => {
     expect(error).toMatchObject({ code: "MalformedMessage" })
   })
 
+  // MSG-7.4
   it("opened for range reads refuses them until verify() succeeded", async () => {
     await using handle = await openMessage(message, { keyring })
     expect(handle.plaintextLength).toBe(44)
@@ -160,6 +164,7 @@ describe("A signed message", () => {
     expect(await codeOf(() => handle.read(0, 1))).toBe("TamperedMessage")
   })
 
+  // MSG-10.2
   it("re-encrypted needs the same consent, stays signed, and never becomes whole with a bad signature", async () => {
     expect(await codeOf(() => through(reencrypt({ from: { keyring }, to: { keyring } }), [message]))).toBe(
       "SignedMessage",
@@ -177,6 +182,7 @@ describe("A signed message", () => {
     expect(await codeOf(() => decrypt(output, { keyring }))).toBe("TruncatedMessage")
   })
 
+  // MSG-7.1
   it("gets a new key pair each time", async () => {
     const keys = await Promise.all([1, 2].map(async () => inspect(await encrypt("", { keyring, signed: true }))))
     expect(new Set(keys.map(({ encryptionContext }) => encryptionContext["aws-crypto-public-key"])).size).toBe(2)

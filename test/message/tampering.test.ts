@@ -22,6 +22,7 @@ const samples = [
 }))
 
 describe.each(samples)("A message ($name)", ({ bytes: message, marks, name }) => {
+  // MSG-1.1, MSG-6.8
   it("cut at any byte fails and never ends cleanly", async () => {
     for (let length = 0; length < message.length; length++) {
       const cut = message.subarray(0, length)
@@ -50,6 +51,7 @@ describe.each(samples)("A message ($name)", ({ bytes: message, marks, name }) =>
     }
   })
 
+  // MSG-1.1
   it("followed by any byte fails in every way", async () => {
     for (const extra of [Uint8Array.of(0), Uint8Array.of(0xff), message, message.subarray(marks[1])]) {
       for (const reader of readers) {
@@ -66,6 +68,7 @@ describe.each(samples)("A message ($name)", ({ bytes: message, marks, name }) =>
 })
 
 describe("Errors of changed messages", () => {
+  // MSG-8.2, MSG-5.4
   it("are all alike, wherever the change is", async () => {
     const message = await encrypt(pattern(40), { keyring, frameLength: 16, signed: true })
     const header = headerOf(message)
@@ -95,6 +98,7 @@ describe("Errors of changed messages", () => {
 })
 
 describe("The header of a stream", () => {
+  // MSG-8.1
   it("comes as event and promise after its tag verified", async () => {
     const message = await encrypt(pattern(40), { keyring, frameLength: 16, encryptionContext: { a: "b" } })
     const { length } = headerOf(message)
@@ -135,6 +139,7 @@ describe("The header of a stream", () => {
     }
   })
 
+  // MSG-8.4
   it("is marked unauthenticated where inspect shows it, even of an intact message", async () => {
     const message = await encrypt("x", { keyring })
     expect(inspect(message).authenticated).toBe(false)

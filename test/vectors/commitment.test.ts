@@ -64,6 +64,7 @@ describeVectors("Published key commitment known answers", () => {
     expect({ ...encryptionContext }).toEqual(test["encryption-context"])
   })
 
+  // MSG-5.4
   it.each(negative)("$comment: is refused every way, for its commitment", async (test) => {
     expect(test.exception).toMatch(/Invalid commitment/)
     const header = headerOf(base64(test.ciphertext))

@@ -22,6 +22,7 @@ describeVectors("Published signed messages under KMS keys", () => {
     const signature = message.subarray(end + 2)
     const verifier = () => startVerifier(header)!
 
+    // MSG-7.1
     it("has a signature that verifies over header and body", () => {
       expect(readU16(message, end)).toBe(signature.length)
       const verify = verifier()

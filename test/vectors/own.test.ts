@@ -59,6 +59,7 @@ describe("The project's own vectors", () => {
     expect(readReference(message, keys, unstored).plaintext.equals(pattern(vector.plaintextLength))).toBe(true)
   })
 
+  // MSG-3.4 among others: a signed message without public key, an unsigned one with it
   it.each(bad)("$name is refused with $error", async (vector) => {
     const message = bytes(vector.message)
     const code = await codeOf(() => readers[0]!.read(message, optionsFor(vector, "aes")))
