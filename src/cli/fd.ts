@@ -15,7 +15,7 @@ const MAX_PIECES = 512
  * Writes all of it, on a thread of libuv's pool: `process.stdout` writes to pipes within the event loop, where a reader
  * that stopped reading would keep Ctrl-C from being heard.
  */
-export async function writeAll(fd: number, chunks: readonly Uint8Array[]): Promise<void> {
+async function writeAll(fd: number, chunks: readonly Uint8Array[]): Promise<void> {
   let pending = chunks.filter((chunk) => chunk.length > 0)
   let wait = 1
   while (pending.length > 0) {

@@ -3,6 +3,7 @@ import { kmsDiscoveryKeyring, kmsKeyring } from "../keyrings/index.ts"
 import type { Inspected } from "../message/index.ts"
 import { CliError, orUsageError, usageError } from "./failures.ts"
 import type { Kms } from "./kms.ts"
+import { mayBeOf } from "./provenance.ts"
 
 const KEY = /^(?:arn:[^:]+:kms:|alias\/|mrk-[0-9a-f]{32}$|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$)/
 const DEFAULT_ALIAS = "alias/default"
@@ -26,7 +27,26 @@ export interface DecryptionKeys {
  * The keyring that unwraps. The keys of the embedded KMS are all the user's own, so without `--key` any of them may
  * decrypt. Elsewhere a message could name a stranger's key, so the user says whose.
  */
-export async function decryptionKeyring(kms: Kms, message: Inspected, given: DecryptionKeys): Promise<Keyring> {
+export const decryptionKeyring = async (kms: Kms, message: Inspected, given: DecryptionKeys): Promise<Keyring> =>
+  onlyItsOwn(kms, await chooseKeyring(kms, message, given))
+
+/** An alias or key id does not say which key it stands for: KMS tells. */
+export async function keyArn(kms: Kms, key: string): Promise<string> {
+  if (KEY_ARN.test(checkKey(kms, key))) return key
+  const { KeyMetadata } = await kms.send<{ KeyMetadata?: { Arn?: string } }>("DescribeKey", { KeyId: key })
+  return KeyMetadata?.Arn ?? key
+}
+
+/** The commonest mistake is an alias without its prefix. @throws CliError `usage` */
+export function checkKey(kms: Kms, key: string): string {
+  // Other implementations may have key ids of another form.
+  if (kms.address.kind === "http" || KEY.test(key)) return key
+  throw usageError(`'${key}' is no key`, `a key is given by its ARN, its id or an alias: did you mean alias/${key}?`)
+}
+
+// --- internal ---
+
+async function chooseKeyring(kms: Kms, message: Inspected, given: DecryptionKeys): Promise<Keyring> {
   const { key: keys, account: accounts } = given
   if (keys !== undefined && accounts !== undefined) throw usageError("give --key or --account, not both")
   if (keys !== undefined) {
@@ -44,21 +64,12 @@ export async function decryptionKeyring(kms: Kms, message: Inspected, given: Dec
   return kmsDiscoveryKeyring({ client, filter: { partition, accountIds: accounts }, ...region })
 }
 
-/** An alias or key id does not say which key it stands for: KMS tells. */
-export async function keyArn(kms: Kms, key: string): Promise<string> {
-  if (KEY_ARN.test(checkKey(kms, key))) return key
-  const { KeyMetadata } = await kms.send<{ KeyMetadata?: { Arn?: string } }>("DescribeKey", { KeyId: key })
-  return KeyMetadata?.Arn ?? key
-}
-
-/** The commonest mistake is an alias without its prefix. @throws CliError `usage` */
-export function checkKey(kms: Kms, key: string): string {
-  // Other implementations may have key ids of another form.
-  if (kms.address.kind === "http" || KEY.test(key)) return key
-  throw usageError(`'${key}' is no key`, `a key is given by its ARN, its id or an alias: did you mean alias/${key}?`)
-}
-
-// --- internal ---
+/** A message may be wrapped by AWS and by an embedded KMS: neither is asked about the other's wrapped keys. */
+const onlyItsOwn = (kms: Kms, keyring: Keyring): Keyring => ({
+  ...keyring,
+  unwrap: (request) =>
+    keyring.unwrap({ ...request, wrappedKeys: request.wrappedKeys.filter((key) => mayBeOf(kms.address, key)) }),
+})
 
 async function defaultKeys(kms: Kms): Promise<string[]> {
   const { ENVELOPE_KEY } = process.env

@@ -17,7 +17,7 @@ export const kmsAddress = (option: string | undefined): KmsAddress =>
   parseKmsAddress(option ?? process.env.ENVELOPE_KMS ?? "")
 
 /** @throws CliError `usage` */
-export function parseKmsAddress(text: string): KmsAddress {
+function parseKmsAddress(text: string): KmsAddress {
   if (text === "" || text === "local") return { kind: "local", dir: defaultStore() }
   if (text.startsWith("local:")) return { kind: "local", dir: localFolder(text.slice("local:".length)) }
   if (text === "aws") return { kind: "aws", region: undefined }
@@ -34,7 +34,7 @@ export function formatKmsAddress(address: KmsAddress): string {
 }
 
 /** The embedded KMS's folder, one for each user. */
-export function defaultStore(): string {
+function defaultStore(): string {
   return join(userDataFolder(), "kms-envelope", "kms")
 }
 

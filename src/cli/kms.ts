@@ -30,7 +30,7 @@ export const openKms = (address: KmsAddress, options: OpenKmsOptions = {}): Prom
   address.kind === "local" ? openLocal(address, options) : openRemote(address)
 
 /** Whether an embedded KMS has been made in a folder. */
-export async function isMade(dir: string): Promise<boolean> {
+async function isMade(dir: string): Promise<boolean> {
   const names = await readdir(dir).catch(() => [])
   return names.length > 0
 }

@@ -118,11 +118,7 @@ const writing = (made: Command): Command =>
         )
         .option("--signed", "sign, so that those who may decrypt cannot forge")
         .option("--base64", "write the message as base64 text"),
-    ).option(
-      "--frame-length <bytes>",
-      "plaintext in a frame, for instance 4096 or 1MiB (default: 64KiB)",
-      parseFrameLength,
-    ),
+    ).option("--frame-length <bytes>", "plaintext in a frame, for instance 4096 or 1MiB", parseFrameLength),
   )
 
 const reading = (made: Command): Command =>

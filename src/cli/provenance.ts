@@ -1,15 +1,19 @@
+import type { WrappedKey } from "../core/index.ts"
 import { isLocalCiphertext } from "../local-kms/index.ts"
-import type { Inspected, MessageWrappedKey } from "../message/index.ts"
+import type { Inspected } from "../message/index.ts"
 import { CliError } from "./failures.ts"
 import { formatKmsAddress, type KmsAddress } from "./kms-address.ts"
 
 /** Who wrapped a data key: AWS KMS, an embedded KMS, or a key that no KMS holds. */
-export const wrappedBy = ({ providerId, ciphertext }: MessageWrappedKey): "aws" | "local" | "raw" =>
+export const wrappedBy = ({ providerId, ciphertext }: WrappedKey): "aws" | "local" | "raw" =>
   providerId !== "aws-kms" ? "raw" : isLocalCiphertext(ciphertext) ? "local" : "aws"
 
+/** Whether a KMS can have wrapped this. An address of the KMS protocol may belong to either kind. */
+export const mayBeOf = (address: KmsAddress, key: WrappedKey): boolean =>
+  address.kind === "http" ? wrappedBy(key) !== "raw" : wrappedBy(key) === address.kind
+
 /**
- * Refuses to ask a KMS about a message that it cannot have wrapped. An address of the KMS protocol may belong to either
- * kind and is always asked.
+ * Refuses to ask a KMS about a message that it cannot have wrapped.
  *
  * @throws CliError `noMatchingKey` that names what the message needs
  */
@@ -21,7 +25,7 @@ export function checkProvenance({ wrappedKeys }: Inspected, address: KmsAddress,
       hint: "decrypt it in code: decrypt() with a rawAesKeyring or rawRsaKeyring",
     })
   }
-  if (address.kind === "http" || kms.some((key) => wrappedBy(key) === address.kind)) return
+  if (kms.some((key) => mayBeOf(address, key))) return
   const arns = kms.map(({ keyArn }) => keyArn ?? "an unnamed key").join(", ")
   const isLocal = address.kind === "local"
   throw new CliError(

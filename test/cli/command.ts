@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync } from "node:fs"
-import { mkdir } from "node:fs/promises"
+import { mkdir, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
@@ -12,10 +12,18 @@ const root = fileURLToPath(new URL("../..", import.meta.url))
  * that a run of single tests never looks at an old build.
  */
 export async function commandPath(): Promise<string> {
+  const sources = newest(join(root, "src"))
   const shipped = join(root, "dist", "cli.js")
-  if (existsSync(shipped) && statSync(shipped).mtimeMs > newest(join(root, "src"))) return shipped
+  if (existsSync(shipped) && statSync(shipped).mtimeMs > sources) return shipped
   // Within the project, because the command finds its own package.json by the package's name.
-  const outdir = join(root, ".cache", `cli-test-${process.pid}`)
+  const bundle = join(root, ".cache", `cli-test-${Math.round(sources)}`)
+  if (!existsSync(bundle)) await makeBundle(bundle)
+  return join(bundle, "cli.js")
+}
+
+/** Test files run side by side: the first to finish gives the bundle its name. */
+async function makeBundle(bundle: string): Promise<void> {
+  const outdir = `${bundle}-${process.pid}`
   await mkdir(outdir, { recursive: true })
   await build({
     absWorkingDir: root,
@@ -30,7 +38,7 @@ export async function commandPath(): Promise<string> {
     logLevel: "error",
     plugins: [builtinModules],
   })
-  return join(outdir, "cli.js")
+  await rename(outdir, bundle).catch(() => rm(outdir, { recursive: true }))
 }
 
 const newest = (folder: string): number =>

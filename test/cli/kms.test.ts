@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto"
 import { chmodSync, existsSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { expect, it } from "vitest"
-import { encrypt, rawAesKeyring } from "../../src/index.ts"
+import { encrypt, kmsKeyring, multiKeyring, rawAesKeyring } from "../../src/index.ts"
+import { LocalKms } from "../../src/local-kms/index.ts"
 import { fakeAws } from "./fake-aws.ts"
 import { sandbox, sandboxWithKey } from "./sandbox.ts"
 
@@ -27,6 +29,30 @@ it("never asks AWS about a message that an embedded KMS wrapped", async () => {
   expect(refused.stderr).toContain("an embedded KMS wrapped this message")
   expect(refused.stderr).toContain("hint: add --kms local")
   expect(aws.requests).toEqual([])
+})
+
+it("asks the embedded KMS about its own wrapped keys only, where AWS wrapped the data key as well", async () => {
+  const box = await sandboxWithKey()
+  const kms = await LocalKms.open(join(box.env.XDG_DATA_HOME!, "kms-envelope", "kms"))
+  const awsArn = "arn:aws:kms:us-east-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  const aws = {
+    send: async () => ({
+      KeyId: awsArn,
+      Plaintext: randomBytes(32),
+      CiphertextBlob: Buffer.from("AQICAHhaaaaa", "base64"),
+    }),
+  }
+  const keyring = multiKeyring({
+    generator: kmsKeyring({ client: aws, generatorKeyId: awsArn }),
+    children: [kmsKeyring({ client: kms.directClient(), keyIds: [box.keyArn] })],
+  })
+  const message = await encrypt("hello", { keyring })
+  await kms.close()
+  expect((await box.ok(["decrypt"], { input: message })).stdout.toString()).toBe("hello")
+  const opened = await LocalKms.open(join(box.env.XDG_DATA_HOME!, "kms-envelope", "kms"))
+  const events = await opened.events({ eventName: "Decrypt" })
+  await opened.close()
+  expect(events.map(({ errorCode, resources }) => [errorCode, resources?.[0]?.ARN])).toEqual([[undefined, box.keyArn]])
 })
 
 it("makes the user say whose key may decrypt at AWS", async () => {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process"
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { onTestFinished } from "vitest"
+import { afterAll, onTestFinished } from "vitest"
 import { commandPath } from "./command.ts"
 
 const command = await commandPath()
@@ -88,9 +88,34 @@ export function sandbox(): Sandbox {
 
 /** A sandbox with an embedded KMS in which `alias/default` stands for a key. */
 export async function sandboxWithKey(): Promise<Sandbox & { readonly keyArn: string }> {
+  template ??= makeTemplate()
+  const { store, keyArn } = await template
   const box = sandbox()
-  const { stdout } = await box.ok(["key", "create", "--alias", "default"])
-  return { ...box, keyArn: stdout.toString().trim() }
+  cpSync(store, join(box.env.XDG_DATA_HOME!, "kms-envelope", "kms"), { recursive: true })
+  return { ...box, keyArn }
+}
+
+interface Template {
+  readonly folder: string
+  readonly store: string
+  readonly keyArn: string
+}
+
+let template: Promise<Template> | undefined
+afterAll(async () => {
+  const made = await template
+  if (made !== undefined) rmSync(made.folder, { recursive: true })
+})
+
+/** Made once for each test file, and copied. */
+async function makeTemplate(): Promise<Template> {
+  const folder = mkdtempSync(join(tmpdir(), "envelope-cli-template-"))
+  const store = join(folder, "kms")
+  const args = [command, "key", "create", "--alias", "default", "--kms", `local:${store}`]
+  const { code, stdout, stderr } = await outcome(spawn(process.execPath, args, { stdio: "pipe" }))
+  if (code !== 0) throw new Error(stderr)
+  rmSync(join(store, "lock.mdb"))
+  return { folder, store, keyArn: stdout.toString().trim() }
 }
 
 export function outcome(child: ChildProcess): Promise<Outcome> {

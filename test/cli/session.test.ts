@@ -24,7 +24,7 @@ it("takes a newcomer from nothing to a decrypted file", async () => {
     AWS Encryption SDK message, format 2; nothing shown here is authenticated
     algorithm suite  0x0478 (AES-256-GCM, HKDF, key commitment, not signed)
     message id       <messageId>
-    frames           of 64 KiB (65,536 bytes) of plaintext
+    frames           of <frame> KiB (<frameBytes> bytes) of plaintext
     header           378 bytes
     message          426 bytes
     plaintext        8 bytes

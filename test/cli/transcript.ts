@@ -18,12 +18,12 @@ export async function transcript(box: Sandbox, text: string): Promise<void> {
   }
 }
 
-export interface Step {
+interface Step {
   readonly command: string
   readonly expected: string
 }
 
-export function parseTranscript(text: string): Step[] {
+function parseTranscript(text: string): Step[] {
   const steps = dedent(text).split(/^\$ /m).slice(1)
   return steps.map((step) => {
     const [command = "", ...lines] = step.trimEnd().split("\n")
