@@ -1,6 +1,8 @@
+export * from "./body.ts"
 export * from "./byte-queue.ts"
 export type { FileJob } from "./file-job.ts"
 export { workInLanes } from "./file-lanes.ts"
+export { lanesPay, openInLanes, sealInLanes } from "./lanes.ts"
 export * from "./open.ts"
 export * from "./read.ts"
 export * from "./seal.ts"

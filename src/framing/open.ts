@@ -1,7 +1,8 @@
-import { allocateUnfilled, truncated } from "../core/index.ts"
+import { truncated } from "../core/index.ts"
 import { IV_LENGTH, open, type Suite } from "../crypto/index.ts"
-import { type BodyAad, bodyAad, type FrameKind } from "../format/index.ts"
+import { type BodyAad, bodyAad, FINAL_FRAME, FINAL_HEAD, type FrameKind, readU32 } from "../format/index.ts"
 import { type FrameParts, type FrameShape, readFrameHead } from "./read.ts"
+import { frameOffset, layoutOfBody } from "./sizes.ts"
 
 /** Opens single frames of one message, in any order. */
 export interface FrameOpener {
@@ -35,11 +36,35 @@ export interface BodyScan {
 }
 
 /**
- * Walks the frame heads of a message in memory before anything is decrypted.
+ * Finds where a body in memory ends, by structure alone, before anything is decrypted.
  *
+ * @param signed whether a footer of unknown length follows; without one the sizes say at once where the final frame is
  * @throws EnvelopeError `TruncatedMessage`, `MalformedMessage`
  */
-export function scanBody(message: Uint8Array, bodyAt: number, shape: FrameShape): BodyScan {
+export function scanBody(message: Uint8Array, bodyAt: number, shape: FrameShape, signed: boolean): BodyScan {
+  return (signed ? undefined : bodyBySize(message, bodyAt, shape)) ?? walkBody(message, bodyAt, shape)
+}
+
+/** @returns undefined when no final frame stands where the size puts it: walking then tells what is wrong */
+function bodyBySize(
+  message: Uint8Array,
+  bodyAt: number,
+  { contentType, frameLength }: FrameShape,
+): BodyScan | undefined {
+  const layout = contentType === "framed" ? layoutOfBody(message.length - bodyAt, frameLength) : undefined
+  if (layout === undefined) return undefined
+  const { regularFrames, finalLength } = layout
+  const at = bodyAt + frameOffset(regularFrames, frameLength)
+  const isFinal = readU32(message, at) === FINAL_FRAME && readU32(message, at + FINAL_HEAD - 4) === finalLength
+  if (!isFinal || readU32(message, at + 4) !== regularFrames + 1) return undefined
+  return {
+    plaintextLength: regularFrames * frameLength + finalLength,
+    frameCount: regularFrames + 1,
+    end: message.length,
+  }
+}
+
+function walkBody(message: Uint8Array, bodyAt: number, shape: FrameShape): BodyScan {
   let at = bodyAt
   let plaintextLength = 0
   for (let sequenceNumber = 1; ; sequenceNumber++) {
@@ -51,54 +76,10 @@ export function scanBody(message: Uint8Array, bodyAt: number, shape: FrameShape)
 }
 
 /** The frame at `at`, which must stand in `message` whole. @throws EnvelopeError `TruncatedMessage`, `MalformedMessage` */
-function nextFrame(message: Uint8Array, at: number, sequenceNumber: number, shape: FrameShape): FrameParts {
+export function nextFrame(message: Uint8Array, at: number, sequenceNumber: number, shape: FrameShape): FrameParts {
   const frame = readFrameHead(message, at, sequenceNumber, shape, Number.MAX_SAFE_INTEGER, "none")
   if (typeof frame === "number" || frame.end > message.length) {
     throw truncated(`the message ends within frame ${sequenceNumber}`)
   }
   return frame
-}
-
-/** As in `encrypt`: small results are allocated after their frames were opened, which reuses warm memory. */
-const ALLOCATE_LATE = 32 * 1024 * 1024
-const RUN_LENGTH = 8 * 1024 * 1024
-
-/**
- * Opens a whole body that `scanBody` measured.
- *
- * @returns the plaintext in memory of its own, after every tag verified
- * @throws EnvelopeError `TamperedMessage`
- */
-export function openBody(
-  opener: FrameOpener,
-  message: Uint8Array,
-  bodyAt: number,
-  shape: FrameShape,
-  scan: BodyScan,
-): Uint8Array {
-  if (scan.frameCount === 1) return opener.open(message, nextFrame(message, bodyAt, 1, shape))
-  const runLength = scan.plaintextLength <= ALLOCATE_LATE ? Number.POSITIVE_INFINITY : RUN_LENGTH
-  let plaintext: Uint8Array | undefined
-  let filled = 0
-  let pieces: Uint8Array[] = []
-  let waiting = 0
-  const place = () => {
-    plaintext ??= allocateUnfilled(scan.plaintextLength)
-    for (const piece of pieces) {
-      plaintext.set(piece, filled)
-      filled += piece.length
-    }
-    pieces = []
-    waiting = 0
-  }
-  let at = bodyAt
-  for (let sequenceNumber = 1; sequenceNumber <= scan.frameCount; sequenceNumber++) {
-    const frame = nextFrame(message, at, sequenceNumber, shape)
-    pieces.push(opener.open(message, frame))
-    at = frame.end
-    waiting += frame.dataLength
-    if (waiting >= runLength) place()
-  }
-  place()
-  return plaintext!
 }

@@ -1,5 +1,5 @@
-export { type Decrypted, decrypt } from "./decrypt.ts"
-export { encrypt } from "./encrypt.ts"
+export { type Decrypted, decrypt, decryptInto } from "./decrypt.ts"
+export { type EncryptInMemoryOptions, encrypt, encryptInto } from "./encrypt.ts"
 export type { FilePath } from "./file-target.ts"
 export { decryptFile, encryptFile, type FileOptions, type FileResult } from "./files.ts"
 export type { MessageHeader, MessageWrappedKey } from "./header-info.ts"

@@ -24,7 +24,7 @@ export interface EncryptOptions extends Pick<Partial<Limits>, "maxWrappedKeys" |
   readonly suiteId?: number
   /** Default: `RequireEncryptRequireDecrypt`. */
   readonly commitmentPolicy?: CommitmentPolicy
-  /** Bytes of plaintext in a frame, 1 to 2^32 - 1. Default: 65,536. */
+  /** Bytes of plaintext in a frame, 1 to 2^32 - 1. Default: 262,144 (256 KiB). */
   readonly frameLength?: number
   /** Aborts the call with the signal's reason. */
   readonly signal?: AbortSignal
