@@ -124,17 +124,16 @@ function contradictions(conditions: readonly CompiledCondition[], { statement }:
     )
 }
 
-const countable = /^(?:StringEquals|Bool|BinaryEquals|Numeric\w+|Date\w+)$/
+/** Whether the values it holds for are those it names (and with IfExists none). */
+const enumerates = ({ comparison, values }: Condition): boolean =>
+  /^(?:StringEquals|Bool|BinaryEquals|NumericEquals|DateEquals)$/.test(comparison) ||
+  (comparison === "Null" && values.every((value) => value.toLowerCase() === "true"))
 
-/** Sets of values and variables are beyond trying; and one condition at least must name or bound its values. */
+/** Sets and variables are beyond trying; else one condition must name its values, or all be bounds. */
 const isDecidable = (group: readonly CompiledCondition[]): boolean =>
-  group.every(
-    ({ condition }) => condition.set === undefined && !condition.values.some((value) => value.includes("${")),
-  ) &&
-  group.some(({ condition }) => countable.test(condition.comparison) || condition.comparison === "Null") &&
-  group.every(
-    ({ condition }) => needsKey(condition) || condition.comparison === "Null" || countable.test(condition.comparison),
-  )
+  group.every(({ condition: { set, values } }) => set === undefined && !values.some((value) => value.includes("${"))) &&
+  (group.some(({ condition }) => enumerates(condition)) ||
+    group.every(({ condition }) => /^(?:Numeric|Date|Null)/.test(condition.comparison)))
 
 function isSatisfiable(group: readonly CompiledCondition[]): boolean {
   const named = group.flatMap(({ condition }) => (condition.comparison === "Null" ? [] : condition.values))

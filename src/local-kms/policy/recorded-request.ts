@@ -55,10 +55,8 @@ function recordedUses(event: AuditEvent, keyArn: string, parameters: RequestPara
 }
 
 /** Of a ReEncrypt, the sides that are this key. */
-function recordedReEncrypt({ resources = [] }: AuditEvent, keyArn: string, parameters: RequestParameters): Use[] {
-  const arns = resources.map(({ ARN }) => ARN)
-  const source = arns.find((arn) => isNamed(arn, parameters.sourceKeyId)) ?? arns[0]
-  const destination = arns.find((arn) => isNamed(arn, parameters.destinationKeyId)) ?? arns.at(-1)
+function recordedReEncrypt(event: AuditEvent, keyArn: string, parameters: RequestParameters): Use[] {
+  const { source, destination } = reEncryptKeys(event, parameters)
   const conditions = { "kms:ReEncryptOnSameKey": String(source === destination) }
   const side = (action: string, name: "source" | "destination"): Use => ({
     action,
@@ -73,6 +71,21 @@ function recordedReEncrypt({ resources = [] }: AuditEvent, keyArn: string, param
     ...(source === keyArn ? [side("kms:ReEncryptFrom", "source")] : []),
     ...(destination === keyArn ? [side("kms:ReEncryptTo", "destination")] : []),
   ]
+}
+
+/** Requests name both keys or the new one only; where an alias hides the name, the destination is listed first. */
+function reEncryptKeys(
+  { resources = [], errorCode }: AuditEvent,
+  { sourceKeyId, destinationKeyId }: RequestParameters,
+): { readonly source: string | undefined; readonly destination: string | undefined } {
+  const arns = resources.filter(({ type }) => type === "AWS::KMS::Key").map(({ ARN }) => ARN)
+  const namedSource = arns.find((arn) => isNamed(arn, sourceKeyId))
+  const destination =
+    arns.find((arn) => isNamed(arn, destinationKeyId)) ?? arns.find((arn) => arn !== namedSource) ?? namedSource
+  // One key in a call that failed is the destination: it never came to the source.
+  const isSameKey = arns.length === 1 && errorCode === undefined
+  const source = namedSource ?? (isSameKey ? destination : arns.find((arn) => arn !== destination))
+  return { source, destination }
 }
 
 const isNamed = (arn: string, reference: unknown): boolean =>
