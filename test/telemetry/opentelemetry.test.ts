@@ -7,6 +7,7 @@ import {
   InMemorySpanExporter,
   type ReadableSpan,
   SimpleSpanProcessor,
+  type SpanProcessor,
 } from "@opentelemetry/sdk-trace-base"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 // @ts-expect-error: JavaScript; test/examples compiles it
@@ -18,7 +19,16 @@ import { pattern } from "../support/keys.ts"
 import { settled } from "./listen.ts"
 
 const exporter = new InMemorySpanExporter()
-const tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).getTracer("test")
+/** Span ids in order of their start, which clocks are too coarse to tell. */
+const started: string[] = []
+const order: SpanProcessor = {
+  onStart: (span) => void started.push(span.spanContext().spanId),
+  onEnd: () => {},
+  forceFlush: async () => {},
+  shutdown: async () => {},
+}
+const spanProcessors = [order, new SimpleSpanProcessor(exporter)]
+const tracer = new BasicTracerProvider({ spanProcessors }).getTracer("test")
 
 /** What an application has from @opentelemetry/context-async-hooks. */
 const storage = new AsyncLocalStorage<Context>()
@@ -47,7 +57,8 @@ afterAll(() => {
 
 /** Spans as lines, children under their parents by two spaces, in order of their start. */
 function tree(spans: readonly ReadableSpan[]): string[] {
-  const sorted = [...spans].sort((a, b) => a.startTime[0] - b.startTime[0] || a.startTime[1] - b.startTime[1])
+  const place = (span: ReadableSpan) => started.indexOf(span.spanContext().spanId)
+  const sorted = [...spans].sort((a, b) => place(a) - place(b))
   const below = (parent: string | undefined, depth: number): string[] =>
     sorted
       .filter((span) => span.parentSpanContext?.spanId === parent)
