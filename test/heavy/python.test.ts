@@ -78,7 +78,7 @@ function randomCase(random: Random): Case {
 }
 
 const suite = hasPython ? describe : describe.skip
-suite(hasPython ? name : `${name} (skipped: run test/heavy/setup-python.sh first)`, () => {
+suite(hasPython ? name : `${name} (skipped: run scripts/install-python.sh .cache/python first)`, () => {
   let python: PythonPeer
   beforeAll(() => {
     python = startPython()

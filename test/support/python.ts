@@ -7,7 +7,7 @@ import type { EncryptionContext } from "../../src/core/index.ts"
 const interpreter = fileURLToPath(new URL("../../.cache/python/bin/python", import.meta.url))
 const script = fileURLToPath(new URL("../heavy/peer.py", import.meta.url))
 
-/** Whether test/heavy/setup-python.sh has run. */
+/** Whether `scripts/install-python.sh .cache/python` has run. */
 export const hasPython = existsSync(interpreter)
 
 export type PythonKey = { readonly namespace: string; readonly name: string } & (
