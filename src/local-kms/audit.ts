@@ -3,7 +3,6 @@ import type { KmsFault } from "./faults.ts"
 import type { Scope } from "./identifiers.ts"
 import { type Principal, userIdentity } from "./principal.ts"
 import type { Member, Shape } from "./shapes.ts"
-import type { StoreReader, StoreTransaction } from "./store/store.ts"
 import { lowerCamel } from "./validation.ts"
 
 /** One audit event, in the shape of a CloudTrail record (version 1.11). No field ever holds plaintext or ciphertext. */
@@ -34,27 +33,7 @@ export interface AuditEvent {
   readonly eventCategory: "Management"
 }
 
-/** Which events to return; all conditions hold together. */
-export interface EventQuery {
-  readonly eventName?: string
-  /** Events about this key. */
-  readonly keyArn?: string
-  /** An error code such as `AccessDenied`, or `null` for the requests that succeeded. */
-  readonly errorCode?: string | null
-  /** The ARN of the caller as the event shows it. */
-  readonly principal?: string
-  /** Not before this time. */
-  readonly since?: Date
-  /** Before this time. */
-  readonly until?: Date
-  /** Only the newest so many. */
-  readonly last?: number
-}
-
-const PREFIX = "event/"
-const HEAD = "head/events"
 const SERVICE = "kms.amazonaws.com"
-const TRIM_EVERY = 1000
 
 /** What a request adds to its event while it runs. */
 export interface AuditNotes {
@@ -135,47 +114,6 @@ const commonFields = (now: number, { region, accountId }: Scope) =>
 
 /** CloudTrail names a refusal without the suffix; other errors keep AWS's exception name. */
 const errorCode = (fault: KmsFault): string => (fault.name === "AccessDeniedException" ? "AccessDenied" : fault.name)
-
-const sequenceKey = (sequence: number): string => `${PREFIX}${String(sequence).padStart(16, "0")}`
-
-/**
- * KMS-3.7.
- *
- * @param keep at least so many of the newest events stay; older ones are dropped now and then
- */
-export function appendEvent(tx: StoreTransaction, event: AuditEvent, keep: number): void {
-  const sequence = tx.get<{ next: number }>(HEAD)?.next ?? 1
-  tx.put(sequenceKey(sequence), event)
-  tx.put(HEAD, { next: sequence + 1 })
-  if (sequence <= keep || sequence % TRIM_EVERY !== 0) return
-  const oldest = sequenceKey(sequence - keep + 1)
-  for (const [key] of [...tx.range(PREFIX, { limit: 2 * TRIM_EVERY })]) if (key < oldest) tx.remove(key)
-}
-
-/** Oldest first. */
-export function queryEvents(reader: StoreReader, query: EventQuery): AuditEvent[] {
-  const events: AuditEvent[] = []
-  const limit = query.last ?? Number.POSITIVE_INFINITY
-  for (const [, event] of reader.range<AuditEvent>(PREFIX, { reverse: true })) {
-    if (events.length >= limit) break
-    if (matches(event, query)) events.push(event)
-  }
-  return events.reverse()
-}
-
-function matches(event: AuditEvent, query: EventQuery): boolean {
-  const { eventName, keyArn, errorCode: code, principal, since, until } = query
-  const time = Date.parse(event.eventTime)
-  return (
-    (eventName === undefined || event.eventName === eventName) &&
-    (keyArn === undefined || event.resources?.some(({ ARN }) => ARN === keyArn) === true) &&
-    (code === undefined || (event.errorCode ?? null) === code) &&
-    (principal === undefined || event.userIdentity.arn === principal) &&
-    // Events keep whole seconds.
-    (since === undefined || time >= Math.floor(since.getTime() / 1000) * 1000) &&
-    (until === undefined || time < until.getTime())
-  )
-}
 
 /** The members of a request that an event may show: no blobs, nothing sensitive, no grant tokens. */
 export function auditedParameters(shape: Shape, input: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,19 +1,20 @@
-import { appendEvent, serviceEvent } from "./audit.ts"
+import { serviceEvent } from "./audit.ts"
 import { DAY_MS, type Key, keyRecords, takeDueDeletion } from "./keys.ts"
 import { removeAliasesOf } from "./operations/aliases.ts"
 import type { StoreTransaction } from "./store/store.ts"
+import { appendEvent, type Trail } from "./trail/append.ts"
 
 /**
  * Deletes the keys whose waiting period has ended, with their material and aliases. Runs at the beginning of every
  * request, so that no request ever sees such a key.
  */
-export function deleteDueKeys(tx: StoreTransaction, now: number, partition: string, keepEvents: number): void {
+export function deleteDueKeys(tx: StoreTransaction, now: number, partition: string, trail: Trail): void {
   for (;;) {
     const key = takeDueDeletion(tx, now, partition)
     if (key === undefined) return
     keyRecords(tx).remove(key)
     removeAliasesOf(tx, key)
-    appendEvent(tx, serviceEvent("DeleteKey", now, key.scope, key.arn, { keyId: key.arn }), keepEvents)
+    appendEvent(tx, serviceEvent("DeleteKey", now, key.scope, key.arn, { keyId: key.arn }), trail)
     startPrimarysPeriod(tx, key, now)
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { wipe } from "../crypto/index.ts"
-import { appendEvent, auditedParameters, requestEvent } from "./audit.ts"
+import { auditedParameters, requestEvent } from "./audit.ts"
 import type { Authorize } from "./authorization.ts"
 import { type Call, createCall } from "./call.ts"
 import { deleteDueKeys } from "./deletions.ts"
@@ -10,6 +10,7 @@ import { countRequest } from "./meter.ts"
 import { findOperation, type Operation, type Output } from "./operations/index.ts"
 import type { Principal } from "./principal.ts"
 import type { Store, StoreTransaction } from "./store/store.ts"
+import { appendEvent, type Trail } from "./trail/append.ts"
 import { readInput } from "./validation.ts"
 import type { Vault } from "./vault.ts"
 
@@ -31,15 +32,13 @@ export type KmsReply =
 /** Answers every request; the doors (in process, HTTP) only carry requests to it and replies back. */
 export type Dispatch = (request: KmsRequest) => Promise<KmsReply>
 
-export interface DispatcherOptions {
+export interface DispatcherOptions extends Trail {
   readonly store: Store
   readonly vault: Vault
   readonly partition: string
   readonly authorize: Authorize
   /** Milliseconds since 1970. */
   readonly clock: () => number
-  /** How many of the newest audit events are kept at least. */
-  readonly keepEvents: number
 }
 
 /**
@@ -47,14 +46,14 @@ export interface DispatcherOptions {
  * outdated state and nothing acknowledged is without its event. Refused requests are recorded as well.
  */
 export function createDispatcher(options: DispatcherOptions): Dispatch {
-  const { store, clock, partition, keepEvents } = options
+  const { store, clock, partition } = options
   return async (request) => {
     const requestId = randomUUID()
     const operation = findOperation(request.operation)
     const scope: Scope = { partition, region: request.region, accountId: request.principal.accountId }
     return store.transaction((tx) => {
       const now = clock()
-      deleteDueKeys(tx, now, partition, keepEvents)
+      deleteDueKeys(tx, now, partition, options)
       const call = createCall({
         ...options,
         operation: request.operation,
@@ -67,8 +66,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatch {
       const event = requestEvent({ ...request, ...outcome, scope, now, requestId, notes: call.notes })
       // A name that AWS does not know has no place in a trail of AWS's operations.
       if (!isUnknown(outcome.fault)) {
-        appendEvent(tx, event, keepEvents)
-        countRequest(tx, now, request.operation, keyOf(call))
+        appendEvent(tx, event, options)
+        countRequest(tx, now, scope.accountId, request.operation, keyOf(call))
       }
       return outcome.fault === undefined ? { requestId, output: outcome.output! } : { requestId, fault: outcome.fault }
     })

@@ -1,4 +1,4 @@
-export type { AuditEvent, EventQuery } from "./audit.ts"
+export type { AuditEvent } from "./audit.ts"
 export { isLocalCiphertext } from "./ciphertext.ts"
 export type { DirectClient } from "./clients.ts"
 export {
@@ -10,3 +10,4 @@ export {
   type OpenOptions,
 } from "./local-kms.ts"
 export type { Usage } from "./meter.ts"
+export type { EventQuery } from "./trail/query.ts"

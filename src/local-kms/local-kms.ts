@@ -1,6 +1,6 @@
 import type { KMSClient, KMSClientConfig } from "@aws-sdk/client-kms"
 import { EnvelopeError } from "../core/index.ts"
-import { type AuditEvent, type EventQuery, queryEvents } from "./audit.ts"
+import type { AuditEvent } from "./audit.ts"
 import { authorizeAccount } from "./authorization.ts"
 import { type Caller, type DirectClient, directClient, sdkClient } from "./clients.ts"
 import { createDispatcher, type Dispatch } from "./dispatcher.ts"
@@ -8,6 +8,7 @@ import { readUsage, type Usage } from "./meter.ts"
 import { type OpenedStore, openStore, type RootKeyOptions } from "./open-store.ts"
 import { parsePrincipal } from "./principal.ts"
 import { memoryStore } from "./store/memory.ts"
+import { type EventQuery, queryEvents } from "./trail/query.ts"
 import { temporaryVault } from "./vault.ts"
 
 export interface LocalKmsOptions {

@@ -14,17 +14,24 @@ const PREFIX = "meter/"
 
 interface Count {
   readonly month: string
+  readonly accountId: string
   readonly operation: string
   readonly keyArn?: string
   readonly count: number
 }
 
-/** KMS-3.8: one counter for each month, operation and key. */
-export function countRequest(tx: StoreTransaction, now: number, operation: string, keyArn: string | undefined): void {
+/** KMS-3.8: one counter for each month, calling account, operation and key. */
+export function countRequest(
+  tx: StoreTransaction,
+  now: number,
+  accountId: string,
+  operation: string,
+  keyArn: string | undefined,
+): void {
   const month = new Date(now).toISOString().slice(0, 7)
-  const path = `${PREFIX}${month}/${operation}/${keyArn ?? "-"}`
+  const path = `${PREFIX}${month}/${accountId}/${operation}/${keyArn ?? "-"}`
   const count = (tx.get<Count>(path)?.count ?? 0) + 1
-  tx.put(path, { month, operation, ...(keyArn === undefined ? {} : { keyArn }), count })
+  tx.put(path, { month, accountId, operation, ...(keyArn === undefined ? {} : { keyArn }), count })
 }
 
 export function readUsage(reader: StoreReader): Usage {

@@ -1,13 +1,15 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto"
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto"
 import { utf8 } from "../core/index.ts"
 import { randomBytes, wipe } from "../crypto/index.ts"
 
-/** Seals key material at rest; `close()` overwrites the key. */
+/** Seals key material at rest and authenticates the audit trail; `close()` overwrites the keys. */
 export interface Vault {
   /** @param purpose bound as additional data: a sealed value opens under the same purpose only */
   seal(purpose: string, secret: Uint8Array): string
   /** @returns the secret, owned by the caller; `undefined` when it is damaged, moved, or sealed under another root key */
   open(purpose: string, sealed: string): Uint8Array | undefined
+  /** AUD-1.2: HMAC-SHA256 of the text's UTF-8 under a key of its own, as base64url (43 characters) */
+  mac(text: string): string
   close(): void
 }
 
@@ -21,6 +23,7 @@ const TAG_LENGTH = 16
  */
 export function createVault(rootKey: Uint8Array, storeId: string): Vault {
   const key = new Uint8Array(hkdfSync("sha256", rootKey, utf8(storeId), "kms-envelope local-kms at rest", 32))
+  const macKey = new Uint8Array(hkdfSync("sha256", rootKey, utf8(storeId), "kms-envelope local-kms audit trail", 32))
   wipe(rootKey)
   let closed = false
   return {
@@ -54,9 +57,14 @@ export function createVault(rootKey: Uint8Array, storeId: string): Vault {
       }
       return new Uint8Array(secret.buffer, secret.byteOffset, secret.length)
     },
+    mac(text) {
+      if (closed) throw new Error("the vault is closed")
+      return createHmac("sha256", macKey).update(text).digest("base64url")
+    },
     close() {
       closed = true
       wipe(key)
+      wipe(macKey)
     },
   }
 }

@@ -46,9 +46,11 @@ test("KMS-3.4: a session leaves these records and no others", async () => {
       `due/${deletion}/${ACCOUNT}/${REPLICA_REGION}/${keyId}`,
       ...events,
       "head/events",
-      "meter/2026-05/Encrypt/-",
-      ...["CreateKey", "CreateAlias", "ReplicateKey", "GenerateDataKey"].map((name) => `meter/2026-05/${name}/${arn}`),
-      `meter/2026-05/ScheduleKeyDeletion/${arn.replace(REGION, REPLICA_REGION)}`,
+      `meter/2026-05/${ACCOUNT}/Encrypt/-`,
+      ...["CreateKey", "CreateAlias", "ReplicateKey", "GenerateDataKey"].map(
+        (name) => `meter/2026-05/${ACCOUNT}/${name}/${arn}`,
+      ),
+      `meter/2026-05/${ACCOUNT}/ScheduleKeyDeletion/${arn.replace(REGION, REPLICA_REGION)}`,
     ].sort(),
   )
   expect(records.get(`material/${materialId}`)).toEqual({ accountId: ACCOUNT, keyId })
@@ -57,7 +59,12 @@ test("KMS-3.4: a session leaves these records and no others", async () => {
     createdAt: NOW,
     updatedAt: NOW,
   })
-  expect(records.get("head/events")).toEqual({ next: 7 })
+  expect(records.get("head/events")).toEqual({
+    next: 7,
+    mac: expect.stringMatching(/^[\w-]{43}$/),
+    seal: expect.stringMatching(/^[\w-]{43}$/),
+    first: 1,
+  })
   expect(records.get("meta/store")).toEqual({
     format: "kms-envelope local-kms",
     version: 1,

@@ -16,6 +16,7 @@ const DATA_FILE = "data.mdb"
 const LOCK_FILE = "lock.mdb"
 
 type Database = import("lmdb").RootDatabase<StoredValue, string>
+type AsBinary = typeof import("lmdb").asBinary
 
 /**
  * A durable store in a folder, which several processes may have open at once. A transaction is acknowledged after
@@ -27,7 +28,7 @@ export async function lmdbStore(dir: string): Promise<Store> {
   await makeFolder(dir)
   const dataFile = join(dir, DATA_FILE)
   await checkDataFile(dataFile)
-  const { open } = await loadLmdb()
+  const { open, asBinary } = await loadLmdb()
   let database: Database
   try {
     database = open<StoredValue, string>({
@@ -42,7 +43,7 @@ export async function lmdbStore(dir: string): Promise<Store> {
   } catch (cause) {
     throw new EnvelopeError("KmsStore", `the KMS store in ${dir} cannot be opened`, { cause })
   }
-  return storeOver(database)
+  return storeOver(database, asBinary)
 }
 
 async function makeFolder(dir: string): Promise<void> {
@@ -66,8 +67,8 @@ async function loadLmdb(): Promise<typeof import("lmdb")> {
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown }
 
-function storeOver(database: Database): Store {
-  const raw = rawDatabase(database)
+function storeOver(database: Database, asBinary: AsBinary): Store {
+  const raw = rawDatabase(database, asBinary)
   return {
     async transaction<T>(work: (transaction: StoreTransaction) => T): Promise<T> {
       // An exception must not leave the callback: LMDB would commit what was written before it.
@@ -107,11 +108,14 @@ async function commitFailure(error: unknown): Promise<unknown> {
   return Promise.race([reason, delay(100, error)])
 }
 
-function rawDatabase(database: Database): RawStore {
+function rawDatabase(database: Database, asBinary: AsBinary): RawStore {
   return {
     get: <T extends StoredValue>(key: string) => database.get(key) as T | undefined,
     put(key, value) {
       void database.put(key, value)
+    },
+    putJson(key, json) {
+      void database.put(key, asBinary(Buffer.from(json)) as unknown as StoredValue)
     },
     remove(key) {
       void database.remove(key)

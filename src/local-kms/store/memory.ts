@@ -26,20 +26,22 @@ interface Table {
 const tableName = (key: string): string => key.slice(0, key.indexOf("/") + 1)
 
 function rawTables(tables: Map<string, Table>): RawStore {
+  const putJson = (key: string, json: string): void => {
+    let table = tables.get(tableName(key))
+    if (table === undefined) {
+      table = { values: new Map(), keys: [] }
+      tables.set(tableName(key), table)
+    }
+    if (!table.values.has(key)) table.keys.splice(lowerBound(table.keys, key), 0, key)
+    table.values.set(key, json)
+  }
   return {
     get<T extends StoredValue>(key: string): T | undefined {
       const text = tables.get(tableName(key))?.values.get(key)
       return text === undefined ? undefined : JSON.parse(text)
     },
-    put(key, value) {
-      let table = tables.get(tableName(key))
-      if (table === undefined) {
-        table = { values: new Map(), keys: [] }
-        tables.set(tableName(key), table)
-      }
-      if (!table.values.has(key)) table.keys.splice(lowerBound(table.keys, key), 0, key)
-      table.values.set(key, JSON.stringify(value))
-    },
+    put: (key, value) => putJson(key, JSON.stringify(value)),
+    putJson,
     remove(key) {
       const table = tables.get(tableName(key))
       if (table?.values.delete(key)) table.keys.splice(lowerBound(table.keys, key), 1)

@@ -19,6 +19,8 @@ export interface StoreReader {
 
 export interface StoreTransaction extends StoreReader {
   put(key: string, value: StoredValue): void
+  /** The same for a value that is JSON text already. */
+  putJson(key: string, json: string): void
   remove(key: string): void
   /** Runs `work`; when it throws, what it wrote is undone, and the rest of the transaction stands. */
   attempt<T>(work: () => T): T
@@ -41,6 +43,7 @@ export interface Store {
 /** What a storage engine has to bring: plain reads and writes inside its own exclusive section. */
 export interface RawStore extends StoreReader {
   put(key: string, value: StoredValue): void
+  putJson(key: string, json: string): void
   remove(key: string): void
 }
 
@@ -56,6 +59,10 @@ export function undoable(raw: RawStore): StoreTransaction {
     put(key, value) {
       remember(key)
       raw.put(key, value)
+    },
+    putJson(key, json) {
+      remember(key)
+      raw.putJson(key, json)
     },
     remove(key) {
       remember(key)
