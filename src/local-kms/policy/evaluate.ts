@@ -60,7 +60,7 @@ export type Refused = { readonly allowed: false } & (
     }
 )
 
-/** Decides one request (POL-6). Pure: the same question always has the same answer. */
+/** Decides one request: any Deny first (POL-6.1). Pure: the same question always has the same answer. */
 export function evaluate(request: PolicyRequest, policies: PolicySet): Decision {
   const context = requestContext(request)
   const action = request.action.toLowerCase()
@@ -130,14 +130,16 @@ function decideOnKey(
 ): Decision {
   const { caller, resourceAccountId } = request
   const action = findAction(request.action)
-  // A service is of no account: the key policy alone decides about it.
+  // POL-6.2: a service is of no account; the key policy alone decides about it.
   const isSameAccount = caller.accountId === resourceAccountId || caller.type === "AWSService"
+  // POL-6.4
   if (!isSameAccount && action?.crossAccount !== true) return implicitDeny("crossAccount")
   if (action?.authority === "grant") return decideByGrant(request, policies) ?? implicitDeny("grant")
   if (isSameAccount && direct !== undefined)
     return { allowed: true, by: "keyPolicy", statements: [reference(direct, "key policy", "key")] }
+  // POL-6.3
   const named = direct ?? account
-  // The root of another account has no identity policies and may use all that its account was given.
+  // POL-6.6: the root of another account has no identity policies and may use all that its account was given.
   if (named !== undefined && (identityAllow !== undefined || caller.type === "Root")) {
     const inKeyPolicy = reference(named, "key policy", "key")
     const statements = identityAllow === undefined ? [inKeyPolicy] : [inKeyPolicy, identityAllow]

@@ -35,7 +35,7 @@ export interface PolicyExplanation {
   readonly statements: readonly StatementExplanation[]
 }
 
-/** Why a request is answered as it is. The decision is the one that `evaluate` gives. */
+/** Why a request is answered as it is. The decision is the one that `evaluate` gives (POL-7.2). */
 export interface Explanation {
   readonly request: PolicyRequest
   readonly decision: Decision

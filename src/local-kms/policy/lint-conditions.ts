@@ -105,7 +105,7 @@ function lintVariables({ values, key }: Condition, { statement }: LintedStatemen
   ]
 }
 
-/** Conditions on one key that no value satisfies together, as far as trying the values they name can tell. */
+/** Conditions on one key that no value satisfies together, as far as trying the values they name can tell (POL-9.2). */
 function contradictions(conditions: readonly CompiledCondition[], { statement }: LintedStatement): LintFinding[] {
   const byKey = new Map<string, CompiledCondition[]>()
   for (const compiled of conditions) {

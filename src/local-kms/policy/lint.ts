@@ -11,7 +11,7 @@ export interface LintOptions {
   readonly accountId?: string
 }
 
-/** What is well-formed and still wrong or risky in a policy (POL-9), worst first. */
+/** What is well-formed and still wrong or risky in a policy (POL-9.1), worst first. */
 export function lint(policy: Policy, options: LintOptions = {}): readonly LintFinding[] {
   const statements = compiled(policy).map((statement) => ({
     statement: statement.statement,

@@ -9,11 +9,12 @@ export type ParsedPolicy =
   /** At least one problem, in the order of the document. */
   | { readonly ok: false; readonly problems: readonly PolicyProblem[] }
 
-/** Bytes of a key policy (AWS KMS quotas). */
+/** Bytes of a key policy (AWS KMS quotas; POL-1.3). */
 const MAX_KEY_POLICY_BYTES = 32_768
 /** Characters of an identity policy without white space: what IAM allows a role's inline policies, its highest limit. */
 const MAX_IDENTITY_POLICY_CHARACTERS = 10_240
 
+// POL-1.4
 const MEMBERS = ["Version", "Id", "Statement"]
 const STATEMENT_MEMBERS = [
   "Sid",
@@ -30,6 +31,7 @@ const STATEMENT_MEMBERS = [
 const CHARACTERS = /^[\u0009\u000A\u000D\u0020-\u00FF]+$/
 const ACTION = /^(?:\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$/
 const RESOURCE = /^(?:\*|arn:.*)$/
+// POL-1.5
 const IDENTITY_SID = /^[A-Za-z0-9]*$/
 
 /** Reads a key policy. What comes back as `ok: false` has no form in which it could be evaluated (POL-1.1). */
@@ -138,6 +140,7 @@ function readStatement(
 const named = <K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } =>
   (value === undefined ? {} : { [name]: value }) as { [P in K]?: V }
 
+/** POL-1.6. */
 function readPrincipalElement(
   raw: Record<string, unknown>,
   path: string,

@@ -54,7 +54,7 @@ function recordedUses(event: AuditEvent, keyArn: string, parameters: RequestPara
   return [{ action: action.name, parameters, context }]
 }
 
-/** Of a ReEncrypt, the sides that are this key. */
+/** Of a ReEncrypt, the sides that are this key (POL-11.2). */
 function recordedReEncrypt(event: AuditEvent, keyArn: string, parameters: RequestParameters): Use[] {
   const { source, destination } = reEncryptKeys(event, parameters)
   const conditions = { "kms:ReEncryptOnSameKey": String(source === destination) }

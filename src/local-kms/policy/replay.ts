@@ -33,7 +33,7 @@ export interface Replay {
   readonly skipped: readonly AuditEvent[]
 }
 
-/** What a new key policy would have answered to recorded calls (POL-11). */
+/** What a new key policy would have answered to recorded calls (POL-11.1). */
 export function replay(policy: Policy, events: readonly AuditEvent[], options: ReplayOptions): Replay {
   const refused: ReplayedCall[] = []
   const newlyAllowed: ReplayedCall[] = []

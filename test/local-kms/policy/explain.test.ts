@@ -207,7 +207,7 @@ describe("the text of a refusal (POL-7.1)", () => {
   })
 })
 
-describe("the lockout check (POL-8)", () => {
+describe("the lockout check (POL-8.1)", () => {
   const named = keyPolicyOf([{ ...delegation, Principal: { AWS: ALICE } }])
 
   test("the caller is named by the new policy", () => {

@@ -33,8 +33,8 @@ const identityRules = (statement: object): LintRule[] =>
     ({ rule }) => rule,
   )
 
-describe("lint of a key policy (POL-9)", () => {
-  test("the default policy earns a note at most", () => {
+describe("lint of a key policy (POL-9.1)", () => {
+  test("the default policy (POL-6.9) earns a note at most", () => {
     expect(lint(policyOf("key", defaultKeyPolicy({ accountId: ACCOUNT })), { accountId: ACCOUNT })).toEqual([
       expect.objectContaining({ rule: "manages-and-uses", severity: "note" }),
     ])
@@ -256,6 +256,16 @@ describe("lint of a key policy (POL-9)", () => {
     expect(beside([statement])).toEqual([])
   })
 
+  test("conditions that trying cannot decide are left alone (POL-9.2)", () => {
+    for (const Condition of [
+      { StringLike: { "a:b": "x*" }, StringNotEquals: { "a:b": "x" } },
+      { StringLike: { "a:b": "x*" }, StringNotLike: { "a:b": "*" } },
+      { StringEquals: { "a:b": `\${aws:username}` }, StringNotEquals: { "a:b": `\${aws:username}` } },
+      { "ForAnyValue:StringEquals": { "aws:TagKeys": "a" }, "ForAnyValue:StringNotEquals": { "aws:TagKeys": "a" } },
+    ])
+      expect(beside([conditioned(Condition, { Action: "kms:TagResource" })])).toEqual([])
+  })
+
   test("nobody can administer", () => {
     expect(rulesOf([use])).toContain("nobody-can-administer error")
     expect(rulesOf([{ ...use, Principal: { AWS: rootOf(OTHER) }, Action: "kms:*" }])).toContain(
@@ -291,7 +301,7 @@ describe("lint of a key policy (POL-9)", () => {
   })
 })
 
-describe("lint of an identity policy (POL-9)", () => {
+describe("lint of an identity policy (POL-9.1)", () => {
   test("an alias as a resource lets nobody use its key", () => {
     expect(identityRules({ Action: "kms:Encrypt", Resource: ALIAS })).toEqual(["alias-as-resource"])
     expect(identityRules({ Action: ["kms:CreateAlias", "kms:DeleteAlias"], Resource: ALIAS })).toEqual([])

@@ -25,7 +25,7 @@ const problemsOf = (text: string, kind: PolicyKind = "key"): string[] => {
 const principal = (Principal: unknown): string => policyText([{ ...statement, Principal }])
 const INVALID = "Policy contains a statement with one or more invalid principals."
 
-describe("a malformed key policy is refused", () => {
+describe("a malformed key policy is refused (POL-1.1, POL-1.4, POL-1.5, POL-1.6, POL-1.8)", () => {
   test.each<[name: string, text: string, problem: string]>([
     ["nothing", "", "characters"],
     ["no JSON", "{", "not valid JSON"],
@@ -139,6 +139,8 @@ describe("a malformed key policy is refused", () => {
     ["no values", withCondition({ StringNotEquals: { "a:b": [] } }), "at least one value"],
     ["a value that is null", withCondition({ StringEquals: { "a:b": null } }), "strings, numbers or booleans"],
     ["a value that is an object", withCondition({ StringEquals: { "a:b": {} } }), "strings, numbers or booleans"],
+    // POL-4.5: of these no value may be a variable.
+    ["a number that is a variable", withCondition({ NumericEquals: { "a:b": `\${aws:EpochTime}` } }), "no number"],
     ["a number that is none", withCondition({ NumericLessThan: { "a:b": "many" } }), "no number"],
     ["a number that is empty", withCondition({ NumericNotEquals: { "a:b": "" } }), "no number"],
     ["a date that is none", withCondition({ DateLessThan: { "aws:CurrentTime": "tomorrow" } }), "no date"],
@@ -156,6 +158,7 @@ describe("a malformed key policy is refused", () => {
       "no IP address",
     ],
     ["a range with two prefixes", withCondition({ IpAddress: { "aws:SourceIp": "10.0.0.0/8/8" } }), "no IP address"],
+    // POL-1.2
     ["a member twice", `{"Version":"2012-10-17","Version":"2012-10-17","Statement":[]}`, `"Version" occurs twice`],
     ["a member twice in a statement", `{"Statement":[{"Effect":"Deny","Effect":"Allow"}]}`, `"Effect" occurs twice`],
     [

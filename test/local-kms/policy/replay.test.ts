@@ -66,7 +66,7 @@ const summary = (
   }
 }
 
-describe("replaying recorded calls against a new policy (POL-11)", async () => {
+describe("replaying recorded calls against a new policy (POL-11.1)", async () => {
   const trail = await recordedTrail()
   const { key, other } = trail
   const onKey = trail.events.filter(({ resources }) => resources?.some(({ ARN }) => ARN === key)).length
@@ -90,7 +90,7 @@ describe("replaying recorded calls against a new policy (POL-11)", async () => {
     ])
   })
 
-  test("a policy for the role alone refuses the user, on the side of the ReEncrypt that is this key", () => {
+  test("a policy for the role alone refuses the user, on the side of the ReEncrypt that is this key (POL-11.2)", () => {
     const policy = keyPolicyOf([
       allow(ROOT, ["kms:Create*", "kms:Schedule*"]),
       allow(APP, ["kms:Encrypt", "kms:Decrypt"]),

@@ -10,13 +10,13 @@ import { variableCases } from "./tables/variables.ts"
 import { type Case, decide, policiesOf, requestOf, verdictOf } from "./world.ts"
 
 const tables: Readonly<Record<string, readonly Case[]>> = {
-  "principals (POL-2)": principalCases,
-  "actions and resources (POL-3)": actionCases,
-  "variables (POL-4)": variableCases,
-  "condition operators (POL-5.3, POL-5.5)": operatorCases,
+  "principals (POL-2.1, POL-2.2, POL-2.3, POL-2.4, POL-2.5)": principalCases,
+  "actions and resources (POL-3.1, POL-3.2, POL-1.7)": actionCases,
+  "variables (POL-4.1, POL-4.2, POL-4.3, POL-4.4)": variableCases,
+  "condition operators (POL-5.3, POL-5.5, POL-5.7)": operatorCases,
   "sets of values and several conditions (POL-5.4, POL-5.6)": setCases,
   "condition keys (POL-5.1, POL-5.2, POL-5.8)": conditionKeyCases,
-  "evaluation (POL-6)": evaluationCases,
+  "evaluation (POL-6.1, POL-6.2, POL-6.3, POL-6.4, POL-6.5, POL-6.6, POL-6.7, POL-6.8)": evaluationCases,
 }
 
 describe.each(Object.entries(tables))("%s", (_what, cases) => {
@@ -24,7 +24,7 @@ describe.each(Object.entries(tables))("%s", (_what, cases) => {
     expect(verdictOf(decide(row))).toBe(row.verdict)
   })
 
-  test("an explanation decides like the evaluation, and its statements tell why", () => {
+  test("an explanation decides like the evaluation, and its statements tell why (POL-7.2)", () => {
     for (const row of cases) {
       const { decision, message, policies } = explain(requestOf(row.request), policiesOf(row))
       expect(verdictOf(decision), row.name).toBe(row.verdict)
