@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises"
+import { malformed } from "../core/index.ts"
 import { asyncAead, type Suite } from "../crypto/index.ts"
 import { lanesPay, openInLanes, sealInLanes } from "./lanes.ts"
 import { type BodyScan, type FrameOpener, frameOpener, nextFrame } from "./open.ts"
@@ -101,6 +102,37 @@ export async function openLargeBody(
     )
   }
   openFrames(opener, shape, message, bodyAt, regularFrames, 1, out)
+}
+
+/**
+ * Opens regular frames that were read by themselves.
+ *
+ * @param frames the bytes of `count` frames, the first of which has number `firstIndex`, from 0
+ * @param put receives each frame's number and plaintext, after its tag verified, in any order
+ * @throws EnvelopeError `TamperedMessage`, `MalformedMessage`
+ */
+export async function openRun(
+  job: BodyJob,
+  frames: Uint8Array,
+  firstIndex: number,
+  count: number,
+  put: (index: number, plaintext: Uint8Array) => void,
+): Promise<void> {
+  const { suite, key, messageId, shape, signal } = job
+  const { frameLength } = shape
+  if (lanesPay(frameLength, count * frameLength)) {
+    const lanes = { aead: await asyncAead(key), messageId, frameLength, signal, firstSequenceNumber: firstIndex + 1 }
+    await openInLanes({ ...lanes, count }, frames, 0, (i, plaintext) => put(firstIndex + i, plaintext))
+    return
+  }
+  const opener = frameOpener(suite, key, messageId)
+  await inSlices(count, frameLength, signal, (index, sliceCount) => {
+    for (let i = index; i < index + sliceCount; i++) {
+      const frame = nextFrame(frames, frameOffset(i, frameLength), firstIndex + i + 1, shape)
+      if (frame.kind !== "regular") throw malformed("a final frame stands before the end of the message")
+      put(firstIndex + i, opener.open(frames, frame))
+    }
+  })
 }
 
 function openFrames(

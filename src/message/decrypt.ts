@@ -112,7 +112,7 @@ function openMessageBody(
   }
   const succeed = (plaintext: Uint8Array) => {
     wipe(key)
-    return new DecryptResult(plaintext, encryptionContext, header)
+    return decryptedFrom(plaintext, encryptionContext, header)
   }
   try {
     const scan = scanBody(message, header.length, header, verifier !== undefined)
@@ -139,22 +139,17 @@ function openMessageBody(
   }
 }
 
-/** Several megabytes fit the text; the class keeps one function for all results. */
-class DecryptResult implements Decrypted {
-  readonly plaintext: Uint8Array
-  readonly encryptionContext: EncryptionContext
-  readonly header: MessageHeader
-
-  constructor(plaintext: Uint8Array, encryptionContext: EncryptionContext, header: Header) {
-    this.plaintext = plaintext
-    this.encryptionContext = encryptionContext
-    this.header = toMessageHeader(header, true)
-  }
-
-  text(): string {
-    const text = fromUtf8(this.plaintext)
-    if (text === undefined) throw new TypeError("the plaintext is not UTF-8: use plaintext instead of text()")
-    return text
+/** `text` needs no `this`, so that callers can destructure the result. */
+function decryptedFrom(plaintext: Uint8Array, encryptionContext: EncryptionContext, header: Header): Decrypted {
+  return {
+    plaintext,
+    encryptionContext,
+    header: toMessageHeader(header, true),
+    text: () => {
+      const text = fromUtf8(plaintext)
+      if (text === undefined) throw new TypeError("the plaintext is not UTF-8: use plaintext instead of text()")
+      return text
+    },
   }
 }
 

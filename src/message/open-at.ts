@@ -1,7 +1,7 @@
 import { limitExceeded, type MessageTrace, truncated, viewBytes } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
 import { decodeHeader, type Header, type Limits } from "../format/index.ts"
-import { type FrameOpener, frameOpener } from "../framing/index.ts"
+import { frameOpener } from "../framing/index.ts"
 import { type LastFrame, openLastFrame, type ReadExactly } from "./locate.ts"
 import { noteHeader, type OpenedRead, openRead, type ReadPlan } from "./open.ts"
 import type { RandomAccessSource } from "./source.ts"
@@ -9,7 +9,6 @@ import type { RandomAccessSource } from "./source.ts"
 /** A message that can be read at any place: header and last frame are authentic. */
 export interface OpenedAt {
   readonly opened: OpenedRead
-  readonly opener: FrameOpener
   readonly last: LastFrame
 }
 
@@ -29,7 +28,7 @@ export async function openAt(
     const last = await openLastFrame(header, opener, source.size, plan.limits, exactReader(source, plan.signal))
     checkFrameLength(header, last, plan.limits)
     if (trace !== undefined) trace.plaintextLength = last.plaintextLength
-    return { opened, opener, last }
+    return { opened, last }
   } catch (error) {
     wipe(opened.key)
     throw error

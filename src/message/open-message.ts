@@ -1,7 +1,7 @@
-import { type EncryptionContext, EnvelopeError, limitExceeded, malformed, traced } from "../core/index.ts"
+import { type EncryptionContext, EnvelopeError, limitExceeded, traced } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
 import type { Header, Limits } from "../format/index.ts"
-import { type FrameOpener, frameOffset, readFrameHead } from "../framing/index.ts"
+import { type BodyJob, frameOffset, openRun } from "../framing/index.ts"
 import { type MessageHeader, toMessageHeader } from "./header-info.ts"
 import type { LastFrame, ReadExactly } from "./locate.ts"
 import { decryptTrace, planRead, startVerifier } from "./open.ts"
@@ -79,7 +79,7 @@ export async function openMessage(
 function handle(
   source: RandomAccessSource,
   limits: Limits,
-  { opened: { header, encryptionContext, key }, opener, last }: OpenedAt,
+  { opened: { header, encryptionContext, key }, last }: OpenedAt,
   signed: string,
 ): MessageHandle {
   let readable = !header.suite.signed || signed === "skip-signature"
@@ -112,7 +112,8 @@ function handle(
       checkOpen()
       if (!readable) throw signatureFirst()
       checkRange(start, end, last.plaintextLength, limits)
-      return readRange(header, opener, last, start, end, reader(signal))
+      const job = { suite: header.suite, key, messageId: header.messageId, shape: header, signal }
+      return readRange(job, header.length, last, start, end, reader(signal))
     },
     async verify({ signal } = {}) {
       checkOpen()
@@ -143,14 +144,14 @@ function checkRange(start: number, end: number, plaintextLength: number, limits:
 
 /** Fetches and opens the regular frames that hold the range; the last frame's plaintext is there already. */
 async function readRange(
-  header: Header,
-  opener: FrameOpener,
+  job: BodyJob,
+  bodyAt: number,
   last: LastFrame,
   start: number,
   end: number,
   read: ReadExactly,
 ): Promise<Uint8Array> {
-  const { frameLength } = header
+  const { frameLength } = job.shape
   const plaintext = new Uint8Array(end - start)
   const put = (piece: Uint8Array, pieceStart: number) => {
     const from = Math.max(start, pieceStart)
@@ -162,29 +163,12 @@ async function readRange(
     const stop = Math.min(last.regularFrames, Math.ceil(end / frameLength))
     for (let index = Math.floor(start / frameLength); index < stop; index += framesPerRun) {
       const count = Math.min(framesPerRun, stop - index)
-      const bytes = await read(header.length + frameOffset(index, frameLength), frameOffset(count, frameLength))
-      openRun(header, opener, bytes, index, count, put)
+      const bytes = await read(bodyAt + frameOffset(index, frameLength), frameOffset(count, frameLength))
+      await openRun(job, bytes, index, count, (i, piece) => put(piece, i * frameLength))
     }
   }
   put(last.plaintext, last.regularFrames * frameLength)
   return plaintext
-}
-
-function openRun(
-  header: Header,
-  opener: FrameOpener,
-  bytes: Uint8Array,
-  firstIndex: number,
-  count: number,
-  put: (piece: Uint8Array, pieceStart: number) => void,
-): void {
-  for (let i = 0; i < count; i++) {
-    const at = frameOffset(i, header.frameLength)
-    const frame = readFrameHead(bytes, at, firstIndex + i + 1, header, header.frameLength, "maxFrameLength")
-    if (typeof frame === "number" || frame.kind !== "regular")
-      throw malformed("a final frame stands before the end of the message")
-    put(opener.open(bytes, frame), (firstIndex + i) * header.frameLength)
-  }
 }
 
 async function verifySignature(header: Header, bodyEnd: number, size: number, read: ReadExactly): Promise<void> {
