@@ -1,4 +1,5 @@
 import type { EncryptionContext } from "../core/index.ts"
+import { getAlias } from "./alias-records.ts"
 import type { AuditNotes } from "./audit.ts"
 import type { Authorize } from "./authorization.ts"
 import { accessDenied, notFound } from "./faults.ts"
@@ -8,12 +9,6 @@ import { type Key, type KeyRecords, keyRecords } from "./keys.ts"
 import type { Principal } from "./principal.ts"
 import type { StoreTransaction } from "./store/store.ts"
 import type { Vault } from "./vault.ts"
-
-export interface AliasRecord {
-  readonly targetKeyId: string
-  readonly createdAt: number
-  readonly updatedAt: number
-}
 
 export interface KeyUse {
   /** For instance `kms:Encrypt`. */
@@ -45,9 +40,6 @@ export interface Call {
   /** Finds a key, asks whether the caller may, and checks the key's state, in AWS's order. */
   useKey(reference: string, use: KeyUse): Key
 }
-
-export const aliasPath = (accountId: string, region: string, aliasName: string): string =>
-  `alias/${accountId}/${region}/${aliasName}`
 
 export interface CallRequest {
   readonly operation: string
@@ -89,7 +81,7 @@ export function createCall(request: CallRequest): Call {
       const reference = parseKeyReference(text, scope, allowAlias)
       const owner = { ...scope, accountId: reference.accountId }
       if (reference.kind === "key") return existing(keys.load(owner, reference.keyId), owner, reference.keyId)
-      const alias = tx.get<AliasRecord>(aliasPath(owner.accountId, owner.region, reference.aliasName))
+      const alias = getAlias(tx, owner, reference.aliasName)
       if (alias === undefined) throw notFound(`Alias ${aliasArn(owner, reference.aliasName)} is not found.`)
       return existing(keys.load(owner, alias.targetKeyId), owner, alias.targetKeyId)
     },

@@ -1,6 +1,6 @@
+import { aliasNamesOf, removeAlias } from "./alias-records.ts"
 import { serviceEvent } from "./audit.ts"
-import { DAY_MS, type Key, keyRecords, takeDueDeletion } from "./keys.ts"
-import { removeAliasesOf } from "./operations/aliases.ts"
+import { DAY_MS, type Key, keyRecords, takeDue } from "./keys.ts"
 import type { StoreTransaction } from "./store/store.ts"
 import { appendEvent, type Trail } from "./trail/append.ts"
 
@@ -10,10 +10,11 @@ import { appendEvent, type Trail } from "./trail/append.ts"
  */
 export function deleteDueKeys(tx: StoreTransaction, now: number, partition: string, trail: Trail): void {
   for (;;) {
-    const key = takeDueDeletion(tx, now, partition)
-    if (key === undefined) return
+    const due = takeDue(tx, now, partition)
+    if (due === undefined) return
+    const { key } = due
     keyRecords(tx).remove(key)
-    removeAliasesOf(tx, key)
+    for (const name of aliasNamesOf(tx, key.scope, key.keyId)) removeAlias(tx, key.scope, name)
     appendEvent(tx, serviceEvent("DeleteKey", now, key.scope, key.arn, { keyId: key.arn }), trail)
     startPrimarysPeriod(tx, key, now)
   }
@@ -26,7 +27,7 @@ function startPrimarysPeriod(tx: StoreTransaction, replica: Key, now: number): v
   const keys = keyRecords(tx)
   const primary = keys.load({ ...replica.scope, region }, replica.keyId)
   if (primary?.state !== "PendingReplicaDeletion" || primary.regions!.length > 1) return
-  const { pendingWindowInDays = 30, createdAt, description, tags } = primary
+  const { pendingWindowInDays = 30 } = primary
   const deletionAt = now + pendingWindowInDays * DAY_MS
-  keys.replaceRegional(primary, { createdAt, description, tags, state: "PendingDeletion", deletionAt })
+  keys.saveRegional(primary, { state: "PendingDeletion", deletionAt, pendingWindowInDays: undefined })
 }

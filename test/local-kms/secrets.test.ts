@@ -1,6 +1,7 @@
 import { expect, test } from "vitest"
 import { answerJson } from "../../src/local-kms/json-protocol.ts"
-import { generateMaterial, type Key, withMaterial } from "../../src/local-kms/keys.ts"
+import type { Key } from "../../src/local-kms/keys.ts"
+import { generateMaterial, withMaterial } from "../../src/local-kms/materials.ts"
 import { parsePrincipal } from "../../src/local-kms/principal.ts"
 import { createVault, temporaryVault } from "../../src/local-kms/vault.ts"
 import { ACCOUNT, bytes, createKey, memoryKms, REGION } from "./helpers.ts"
@@ -9,7 +10,11 @@ const zeroes = (length: number): Uint8Array => new Uint8Array(length)
 
 function keyWithMaterial() {
   const vault = temporaryVault()
-  const material = generateMaterial(vault, ACCOUNT, "key-id", 0)
+  const material = generateMaterial(
+    vault,
+    { scope: { accountId: ACCOUNT }, keyId: "key-id", keySpec: "SYMMETRIC_DEFAULT" },
+    0,
+  )
   const key = { scope: { accountId: ACCOUNT }, keyId: "key-id", materials: [material] } as unknown as Key
   return { vault, material, key }
 }

@@ -1,11 +1,11 @@
-import { type AliasRecord, aliasPath, type Call } from "../call.ts"
+import { type AliasRecord, aliasPath, getAlias, putAlias, removeAlias } from "../alias-records.ts"
+import type { Call } from "../call.ts"
 import { alreadyExists, invalidAliasName, notAuthorized, notFound, validation } from "../faults.ts"
 import { aliasArn } from "../identifiers.ts"
 import type { StateRule } from "../key-state.ts"
 import type { Key } from "../keys.ts"
 import { readPage } from "../paging.ts"
 import * as shape from "../shapes.ts"
-import type { StoreTransaction } from "../store/store.ts"
 import { type Operation, type Output, operation } from "./operation.ts"
 
 const LIST_ALIASES_PAGE = 50
@@ -25,10 +25,8 @@ function checkAliasName(name: string): void {
   if (name === "alias/" || name.endsWith("/")) throw invalidAliasName(`${name} is not a valid alias name.`)
 }
 
-const pathOf = (call: Call, name: string): string => aliasPath(call.scope.accountId, call.scope.region, name)
-
 function existingAlias(call: Call, name: string): AliasRecord {
-  const alias = call.tx.get<AliasRecord>(pathOf(call, name))
+  const alias = getAlias(call.tx, call.scope, name)
   if (alias === undefined) throw notFound(`Alias ${aliasArn(call.scope, name)} is not found.`)
   return alias
 }
@@ -52,10 +50,10 @@ const CreateAlias = operation({
     checkAliasName(AliasName)
     call.authorizeAlias(AliasName, "kms:CreateAlias")
     const key = targetKey(call, TargetKeyId, "manage")
-    if (call.tx.get(pathOf(call, AliasName)) !== undefined)
+    if (getAlias(call.tx, call.scope, AliasName) !== undefined)
       throw alreadyExists(`An alias with the name ${aliasArn(call.scope, AliasName)} already exists`)
     const record: AliasRecord = { targetKeyId: key.keyId, createdAt: call.now, updatedAt: call.now }
-    call.tx.put(pathOf(call, AliasName), record)
+    putAlias(call.tx, call.scope, AliasName, record)
     return changed(call, key)
   },
 })
@@ -70,7 +68,7 @@ const UpdateAlias = operation({
     const before = call.keys.load(call.scope, alias.targetKeyId)
     if (before !== undefined) call.authorizeKey(before, "kms:UpdateAlias")
     const key = targetKey(call, TargetKeyId, "manage")
-    call.tx.put(pathOf(call, AliasName), { ...alias, targetKeyId: key.keyId, updatedAt: call.now })
+    putAlias(call.tx, call.scope, AliasName, { ...alias, targetKeyId: key.keyId, updatedAt: call.now })
     return changed(call, key)
   },
 })
@@ -84,7 +82,7 @@ const DeleteAlias = operation({
     const alias = existingAlias(call, AliasName)
     const key = call.keys.load(call.scope, alias.targetKeyId)
     if (key !== undefined) call.authorizeKey(key, "kms:DeleteAlias")
-    call.tx.remove(pathOf(call, AliasName))
+    removeAlias(call.tx, call.scope, AliasName)
     return changed(call, key)
   },
 })
@@ -96,7 +94,7 @@ const ListAliases = operation({
     call.authorize("kms:ListAliases")
     const keyId = input.KeyId === undefined ? undefined : call.findKey(input.KeyId, false).keyId
     const limit = Math.min(input.Limit ?? LIST_ALIASES_PAGE, LIST_ALIASES_MAX)
-    const prefix = pathOf(call, "")
+    const prefix = aliasPath(call.scope, "")
     const page = readPage("ListAliases", prefix, limit, input.Marker, (after) => matchingAliases(call, keyId, after))
     return {
       Aliases: page.items,
@@ -107,7 +105,7 @@ const ListAliases = operation({
 })
 
 function* matchingAliases(call: Call, keyId: string | undefined, after: string | undefined) {
-  const prefix = pathOf(call, "")
+  const prefix = aliasPath(call.scope, "")
   for (const [path, alias] of call.tx.range<AliasRecord>(prefix, after === undefined ? {} : { after })) {
     if (keyId === undefined || alias.targetKeyId === keyId)
       yield [path, aliasEntry(call, path.slice(prefix.length), alias)] as const
@@ -121,11 +119,5 @@ const aliasEntry = (call: Call, name: string, alias: AliasRecord): Output => ({
   CreationDate: new Date(alias.createdAt),
   LastUpdatedDate: new Date(alias.updatedAt),
 })
-
-/** At the end of a key's waiting period its aliases go with it. */
-export function removeAliasesOf(tx: StoreTransaction, key: Key): void {
-  const prefix = aliasPath(key.scope.accountId, key.scope.region, "")
-  for (const [path, alias] of [...tx.range<AliasRecord>(prefix)]) if (alias.targetKeyId === key.keyId) tx.remove(path)
-}
 
 export const aliases: Record<string, Operation> = { CreateAlias, UpdateAlias, DeleteAlias, ListAliases }

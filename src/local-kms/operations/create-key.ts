@@ -1,7 +1,8 @@
 import type { Call } from "../call.ts"
 import { tagFault, unsupported, validation } from "../faults.ts"
 import { newKeyId } from "../identifiers.ts"
-import { generateMaterial, type RegionalKey, type SharedKey, type Tag } from "../keys.ts"
+import type { RegionalKey, SharedKey, Tag } from "../keys.ts"
+import { generateMaterial } from "../materials.ts"
 import * as shape from "../shapes.ts"
 import { lowerCamel } from "../validation.ts"
 import { keyMetadata } from "./key-metadata.ts"
@@ -106,11 +107,12 @@ export const CreateKey = operation({
       state: isImported ? "PendingImport" : "Enabled",
       tags,
     }
+    const owner = { scope: call.scope, keyId, keySpec: "SYMMETRIC_DEFAULT" } as const
     const shared: SharedKey = {
-      keySpec: "SYMMETRIC_DEFAULT",
+      keySpec: owner.keySpec,
       keyUsage: "ENCRYPT_DECRYPT",
       origin: isImported ? "EXTERNAL" : "AWS_KMS",
-      materials: isImported ? [] : [generateMaterial(call.vault, call.scope.accountId, keyId, call.now)],
+      materials: isImported ? [] : [generateMaterial(call.vault, owner, call.now)],
       ...(request.MultiRegion ? { regions: [call.scope.region] } : {}),
     }
     const metadata = keyMetadata(call.keys.insert(call.scope, keyId, regional, shared))

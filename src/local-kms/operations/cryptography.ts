@@ -14,7 +14,8 @@ import {
   validation,
 } from "../faults.ts"
 import { requireState } from "../key-state.ts"
-import { currentMaterial, type Key, withMaterial } from "../keys.ts"
+import type { Key } from "../keys.ts"
+import { currentMaterial, withMaterial } from "../materials.ts"
 import * as shape from "../shapes.ts"
 import { keyOperation, type Operation, operation } from "./operation.ts"
 

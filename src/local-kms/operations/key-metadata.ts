@@ -1,5 +1,6 @@
 import { keyArn, type Scope } from "../identifiers.ts"
-import { currentMaterial, type Key } from "../keys.ts"
+import type { Key } from "../keys.ts"
+import { currentMaterial } from "../materials.ts"
 import type { Output } from "./operation.ts"
 
 /** `KeyMetadata` as DescribeKey and CreateKey return it. */

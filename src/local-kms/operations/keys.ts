@@ -2,6 +2,7 @@ import type { Call } from "../call.ts"
 import { validation } from "../faults.ts"
 import { keyArn } from "../identifiers.ts"
 import { DAY_MS, keysPrefix, type RegionalKey } from "../keys.ts"
+import { isComplete } from "../materials.ts"
 import { readPage } from "../paging.ts"
 import * as shape from "../shapes.ts"
 import { CreateKey } from "./create-key.ts"
@@ -92,9 +93,8 @@ const CancelKeyDeletion = keyOperation({
   readOnly: false,
   rule: "cancelDeletion",
   handle(_input, call, key) {
-    const { createdAt, description, tags } = key
-    const state = key.materials.length === 0 ? "PendingImport" : "Disabled"
-    call.keys.replaceRegional(key, { createdAt, description, tags, state })
+    const state = isComplete(key) ? "Disabled" : "PendingImport"
+    call.keys.saveRegional(key, { state, deletionAt: undefined, pendingWindowInDays: undefined })
     return { KeyId: key.arn }
   },
 })
