@@ -10,6 +10,8 @@ import { type FrameLayout, frameOffset } from "./sizes.ts"
 /** Up to this many bytes of plaintext are worked at once, in less than a millisecond; more would hold up the event loop. */
 export const AT_ONCE = 1024 * 1024
 
+const MISPLACED = "a final frame stands before the end of the message"
+
 /** The body of one message in memory. */
 export interface BodyJob {
   readonly suite: Suite
@@ -75,7 +77,7 @@ export function openBody(
   const opener = frameOpener(job.suite, job.key, job.messageId)
   if (scan.frameCount === 1 && out === undefined) return opener.open(message, nextFrame(message, bodyAt, 1, job.shape))
   const plaintext = out ?? new Uint8Array(scan.plaintextLength)
-  openFrames(opener, job.shape, message, bodyAt, 0, scan.frameCount, plaintext)
+  openFrames(opener, job.shape, scan, message, bodyAt, 0, scan.frameCount, plaintext)
   return plaintext
 }
 
@@ -98,10 +100,10 @@ export async function openLargeBody(
     )
   } else {
     await inSlices(regularFrames, frameLength, signal, (index, count) =>
-      openFrames(opener, shape, message, bodyAt, index, count, out),
+      openFrames(opener, shape, scan, message, bodyAt, index, count, out),
     )
   }
-  openFrames(opener, shape, message, bodyAt, regularFrames, 1, out)
+  openFrames(opener, shape, scan, message, bodyAt, regularFrames, 1, out)
 }
 
 /**
@@ -129,7 +131,7 @@ export async function openRun(
   await inSlices(count, frameLength, signal, (index, sliceCount) => {
     for (let i = index; i < index + sliceCount; i++) {
       const frame = nextFrame(frames, frameOffset(i, frameLength), firstIndex + i + 1, shape)
-      if (frame.kind !== "regular") throw malformed("a final frame stands before the end of the message")
+      if (frame.kind !== "regular") throw malformed(MISPLACED)
       put(firstIndex + i, opener.open(frames, frame))
     }
   })
@@ -138,6 +140,7 @@ export async function openRun(
 function openFrames(
   opener: FrameOpener,
   shape: FrameShape,
+  { frameCount }: BodyScan,
   message: Uint8Array,
   bodyAt: number,
   firstIndex: number,
@@ -147,6 +150,8 @@ function openFrames(
   let at = bodyAt + frameOffset(firstIndex, shape.frameLength)
   for (let index = firstIndex; index < firstIndex + count; index++) {
     const frame = nextFrame(message, at, index + 1, shape)
+    // A shorter frame before the end would leave a gap in `out`.
+    if ((frame.kind === "regular") !== index < frameCount - 1) throw malformed(MISPLACED)
     out.set(opener.open(message, frame), index * shape.frameLength)
     at = frame.end
   }
