@@ -59,7 +59,7 @@ describe("The sizes of a body", () => {
         const layout = layoutOfPlaintext(length, frameLength)
         expect(message.length - header.length).toBe(bodyLengthOf(layout, frameLength))
         expect(inspect(message).plaintextLength).toBe(length)
-        const scan = scanBody(message, header.length, header)
+        const scan = scanBody(message, header.length, header, false)
         expect(scan).toEqual({
           plaintextLength: length,
           frameCount: layout.regularFrames + 1,

@@ -19,6 +19,8 @@ export interface ReferenceMessage {
   readonly unstored?: readonly (readonly [string, string])[]
   /** One per wrapped key: what `wrapRawAes` needs. */
   readonly wrapUnder: readonly RawAesKey[]
+  /** For messages that break the rules: cuts the plaintext into these frames, whatever the frame length is. */
+  readonly frames?: readonly { readonly final: boolean; readonly length: number }[]
   /** As the official JavaScript SDK does: an exact multiple of the frame length ends with an empty final frame. */
   readonly emptyFinalFrame?: boolean
   /** Version 1 stores the header iv; random when `true`, zeros otherwise. */
@@ -117,7 +119,8 @@ export function writeReference(message: ReferenceMessage): WrittenMessage {
   return { bytes: new Uint8Array(Buffer.concat(parts)), dataKey, marks }
 }
 
-function bodyFrames({ plaintext, frameLength, emptyFinalFrame }: ReferenceMessage, key: Buffer, messageId: Buffer) {
+function bodyFrames(message: ReferenceMessage, key: Buffer, messageId: Buffer): Buffer[] {
+  const { plaintext, frameLength } = message
   const aad = (text: string, sequence: number, length: number) =>
     Buffer.concat([messageId, Buffer.from(text), u32(sequence), u64(length)])
   if (frameLength === 0) {
@@ -125,19 +128,27 @@ function bodyFrames({ plaintext, frameLength, emptyFinalFrame }: ReferenceMessag
     const sealed = gcmSeal(key, iv, aad("AWSKMSEncryptionClient Single Block", 1, plaintext.length), plaintext)
     return [Buffer.concat([iv, u64(plaintext.length), sealed])]
   }
-  const frames: Buffer[] = []
-  let sequence = 1
   let at = 0
-  const iv = () => Buffer.concat([Buffer.alloc(8), u32(sequence)])
-  while (emptyFinalFrame ? plaintext.length - at >= frameLength : plaintext.length - at > frameLength) {
-    const piece = plaintext.subarray(at, at + frameLength)
-    const sealed = gcmSeal(key, iv(), aad("AWSKMSEncryptionClient Frame", sequence, frameLength), piece)
-    frames.push(Buffer.concat([u32(sequence), iv(), sealed]))
-    at += frameLength
-    sequence++
-  }
-  const rest = plaintext.subarray(at)
-  const sealed = gcmSeal(key, iv(), aad("AWSKMSEncryptionClient Final Frame", sequence, rest.length), rest)
-  frames.push(Buffer.concat([u32(0xffffffff), u32(sequence), iv(), u32(rest.length), sealed]))
-  return frames
+  return (message.frames ?? layoutOf(message)).map(({ final, length }, index) => {
+    const sequence = index + 1
+    const piece = plaintext.subarray(at, at + length)
+    at += length
+    const iv = Buffer.concat([Buffer.alloc(8), u32(sequence)])
+    const text = final ? "AWSKMSEncryptionClient Final Frame" : "AWSKMSEncryptionClient Frame"
+    const sealed = gcmSeal(key, iv, aad(text, sequence, piece.length), piece)
+    return final
+      ? Buffer.concat([u32(0xffffffff), u32(sequence), iv, u32(piece.length), sealed])
+      : Buffer.concat([u32(sequence), iv, sealed])
+  })
+}
+
+/** Regular frames, then a final one that is full where the plaintext fills it, unless it is to be empty. */
+function layoutOf({ plaintext, frameLength, emptyFinalFrame }: ReferenceMessage) {
+  const full = Math.floor(plaintext.length / frameLength)
+  const rest = plaintext.length % frameLength
+  const regular = rest > 0 || plaintext.length === 0 || emptyFinalFrame ? full : full - 1
+  return [
+    ...Array.from({ length: regular }, () => ({ final: false, length: frameLength })),
+    { final: true, length: plaintext.length - regular * frameLength },
+  ]
 }

@@ -18,7 +18,7 @@ describeVectors("Published signed messages under KMS keys", () => {
   describe.each(signed)("$description $id", (vector) => {
     const message = vector.message()
     const header = headerOf(message)
-    const { end } = scanBody(message, header.length, header)
+    const { end } = scanBody(message, header.length, header, true)
     const signature = message.subarray(end + 2)
     const verifier = () => startVerifier(header)!
 
