@@ -49,6 +49,7 @@ export async function workInLanes(
   signal: AbortSignal | undefined,
   progress: ((bytes: number) => void) | undefined,
 ): Promise<void> {
+  signal?.throwIfAborted()
   const file = laneFile()
   if (file === undefined) return workHere(job, signal, progress)
   const { Worker } = await import("node:worker_threads")
