@@ -5,6 +5,7 @@ import { referenceSuites } from "../reference/suites.ts"
 import { writeReference } from "../reference/write.ts"
 import { type Random, runSeed, seeded } from "../support/random.ts"
 import { randomContext, randomSizes } from "../support/random-messages.ts"
+import { readers } from "../support/readers.ts"
 import { mutate } from "./mutate.ts"
 import { buildPool, POOL_KEYS, POOL_READER_KEYS, poolKeyring } from "./pool.ts"
 import { checkRules, hex } from "./rules.ts"
@@ -60,6 +61,16 @@ describe("Messages with a strange header under a valid tag", () => {
           ? ours instanceof Error && theirs instanceof Error
           : Buffer.compare(ours, theirs) === 0
       if (!agree) throw new Error(`seed ${first + i}: ours ${ours}, reference ${theirs}\n${hex(bytes)}`)
+      // The other ways of reading must come to the same end.
+      const reader = random.pick(readers.filter(({ checksSignature }) => checksSignature))
+      const again = await outcome(() =>
+        reader.read(bytes, { keyring: poolKeyring, commitmentPolicy: "RequireEncryptAllowDecrypt" }),
+      )
+      const same =
+        again instanceof Error || ours instanceof Error
+          ? again instanceof Error && ours instanceof Error
+          : Buffer.compare(again, ours) === 0
+      if (!same) throw new Error(`seed ${first + i}: whole ${ours}, ${reader.name} ${again}\n${hex(bytes)}`)
       counts[ours instanceof Error ? "refused" : "accepted"]++
     }
     expect(counts.accepted).toBeGreaterThan(0)
@@ -91,8 +102,20 @@ function strangeMessage(random: Random): Uint8Array {
       for (let edits = random.int(3); edits > 0; edits--) edited[random.int(edited.length)]! ^= 1 << random.int(8)
       return edited
     },
+    ...(frameLength > 0 && random.chance(0.3) && { frames: strangeFrames(length, frameLength, random) }),
     ...(random.chance(0.3) && { editStored: (pairs: [string, string][]) => strangePairs(pairs, random) }),
   }).bytes
+}
+
+/** Frames of any kind, many of which are as long as regular ones in the message. */
+function strangeFrames(length: number, frameLength: number, random: Random): { final: boolean; length: number }[] {
+  const frames: { final: boolean; length: number }[] = []
+  for (let left = length; left > 0 && frames.length < 100; left -= frames[frames.length - 1]!.length) {
+    const final = random.chance(0.2)
+    const full = final && random.chance(0.5) ? frameLength - 8 : frameLength
+    frames.push({ final, length: Math.min(Math.max(full, 1), left) })
+  }
+  return [...frames, { final: random.chance(0.8), length: 0 }].slice(0, random.chance(0.5) ? undefined : -1)
 }
 
 function strangePairs(pairs: [string, string][], random: Random): [string, string][] {
