@@ -30,11 +30,16 @@ export function encryptor(plan: WritePlan, plaintextLength: number | undefined):
   let received = 0
   let closed = false
 
+  /** After `close` the key is zeros: nothing may be sealed with it. */
+  const checkOpen = () => {
+    if (closed) throw new EnvelopeError("Closed", "the stream was destroyed")
+  }
+
   const begin = async (): Promise<Uint8Array> => {
     if (plaintextLength !== undefined) layoutOfPlaintext(plaintextLength, frameLength)
     const materials = await obtainMaterials(plan, plaintextLength)
     try {
-      if (closed) throw new EnvelopeError("Closed", "the stream was destroyed")
+      checkOpen()
       const write = openWrite(plan, materials)
       const { fields, key, signer } = write
       underway = { ...write, sealer: bodySealer(suite, key, fields.messageId, frameLength) }
@@ -49,6 +54,7 @@ export function encryptor(plan: WritePlan, plaintextLength: number | undefined):
   }
 
   const sealRun = ({ sealer, signer }: Underway, count: number): Uint8Array => {
+    checkOpen()
     const frames = sealer.regular(queue.take(count * frameLength), count)
     const out = allocateUnfilled(count * (frameLength + REGULAR_OVERHEAD))
     let at = 0
@@ -58,6 +64,7 @@ export function encryptor(plan: WritePlan, plaintextLength: number | undefined):
   }
 
   const sealEnd = ({ key, sealer, signer }: Underway): Uint8Array => {
+    checkOpen()
     const frame = sealer.final(queue.take(queue.length))
     wipe(key)
     const footer = suite.signature ? 2 + suite.signature.maxSignatureLength : 0
