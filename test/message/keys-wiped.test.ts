@@ -163,6 +163,34 @@ describe("Key buffers are overwritten", () => {
     expectWiped(`openMessage, ${what}`)
   })
 
+  it.each([[64], [128]])("by large messages in frames of %i KiB, done, aborted or tampered with", async (kib) => {
+    const large = { keyring, frameLength: kib * 1024 }
+    const plaintext = new Uint8Array(3_000_000)
+    const written = await encrypt(plaintext, large)
+    expectWiped("encrypt")
+    reset()
+    await decrypt(written, large)
+    expectWiped("decrypt")
+    for (const at of [1_000_000, written.length - 1]) {
+      reset()
+      expect(await codeOf(() => decrypt(changedAt(written, at), large))).toBe("TamperedMessage")
+      expectWiped("tampered")
+    }
+    for (const work of [
+      (signal: AbortSignal) => encrypt(plaintext, { ...large, signal }),
+      (signal: AbortSignal) => decrypt(written, { ...large, signal }),
+    ]) {
+      reset()
+      const controller = new AbortController()
+      const working = errorOf(() => work(controller.signal))
+      // After the keyring has answered, while frames are under way.
+      while (dataKeys.length === 0) await new Promise((resolve) => setImmediate(resolve))
+      controller.abort()
+      await working.catch(() => {})
+      expectWiped("aborted")
+    }
+  })
+
   it("by streams at their end", async () => {
     const written = await through(encryptStream(options), [pattern(20), pattern(20)])
     expectWiped("encryptStream")
