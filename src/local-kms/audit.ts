@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto"
 import type { KmsFault } from "./faults.ts"
 import type { Scope } from "./identifiers.ts"
 import { type Principal, userIdentity } from "./principal.ts"
+import { type AwsService, serviceHost } from "./services.ts"
 import type { Member, Shape } from "./shapes.ts"
 import { lowerCamel } from "./validation.ts"
 
@@ -40,12 +41,16 @@ export interface AuditNotes {
   readonly resources: { accountId: string; type: "AWS::KMS::Key" | "AWS::KMS::Alias"; ARN: string }[]
   additional: Record<string, unknown>
   response: Record<string, unknown> | null
+  /** What the KMS does by itself because of this request: recorded before or after it, if it succeeds. */
+  readonly before: AuditEvent[]
+  readonly after: AuditEvent[]
 }
 
 export interface RequestRecord {
   readonly operation: string
   readonly readOnly: boolean
   readonly principal: Principal
+  readonly service?: AwsService | undefined
   readonly scope: Scope
   readonly now: number
   readonly requestId: string
@@ -57,13 +62,14 @@ export interface RequestRecord {
 }
 
 export function requestEvent(record: RequestRecord): AuditEvent {
-  const { notes, fault, scope } = record
+  const { notes, fault, scope, service } = record
+  const identity = userIdentity(record.principal)
   return {
     ...commonFields(record.now, scope),
-    userIdentity: userIdentity(record.principal),
+    userIdentity: service === undefined ? identity : { ...identity, invokedBy: "AWS Internal" },
     eventName: record.operation,
-    sourceIPAddress: record.sourceIpAddress,
-    userAgent: record.userAgent,
+    sourceIPAddress: service === undefined ? record.sourceIpAddress : serviceHost(service),
+    userAgent: service === undefined ? record.userAgent : serviceHost(service),
     ...(fault === undefined ? {} : { errorCode: errorCode(fault), errorMessage: fault.message }),
     requestParameters: record.parameters,
     responseElements: fault === undefined ? notes.response : null,

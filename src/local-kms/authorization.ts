@@ -11,6 +11,11 @@ export interface AuthorizationRequest {
   readonly resourceAccountId: string
   readonly key?: Key
   readonly encryptionContext?: EncryptionContext
+  /**
+   * `kms:ViaService`: there while an AWS service acts for the principal. A grant that is then made is one for an AWS
+   * resource (`kms:GrantIsForAWSResource`).
+   */
+  readonly viaService?: string
 }
 
 export type AuthorizationDecision = { readonly allowed: true } | { readonly allowed: false; readonly reason: string }

@@ -3,12 +3,16 @@ import { wipe } from "../crypto/index.ts"
 import { auditedParameters, requestEvent } from "./audit.ts"
 import type { Authorize } from "./authorization.ts"
 import { type Call, createCall } from "./call.ts"
-import { deleteDueKeys } from "./deletions.ts"
-import { internalFault, invalidGrantToken, KmsFault } from "./faults.ts"
+import { doWhatIsDue } from "./due.ts"
+import { internalFault, invalidGrantToken, KmsFault, unrecognizedClient } from "./faults.ts"
 import type { Scope } from "./identifiers.ts"
+import { isTrackedUse, noteUse } from "./last-use.ts"
 import { countRequest } from "./meter.ts"
 import { findOperation, type Operation, type Output } from "./operations/index.ts"
+import { Preparation } from "./preparation.ts"
 import type { Principal } from "./principal.ts"
+import type { Quotas } from "./quotas.ts"
+import { type AwsService, SERVICE_ACCOUNT } from "./services.ts"
 import type { Store, StoreTransaction } from "./store/store.ts"
 import { appendEvent, type Trail } from "./trail/append.ts"
 import { readInput } from "./validation.ts"
@@ -23,6 +27,8 @@ export interface KmsRequest {
   readonly region: string
   readonly userAgent: string
   readonly sourceIpAddress: string
+  /** The AWS service that acts for the principal: a door sets it by what the operator registered, never by the request. */
+  readonly service?: AwsService | undefined
 }
 
 export type KmsReply =
@@ -37,6 +43,7 @@ export interface DispatcherOptions extends Trail {
   readonly vault: Vault
   readonly partition: string
   readonly authorize: Authorize
+  readonly quotas: Quotas
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
@@ -46,32 +53,62 @@ export interface DispatcherOptions extends Trail {
  * outdated state and nothing acknowledged is without its event. Refused requests are recorded as well.
  */
 export function createDispatcher(options: DispatcherOptions): Dispatch {
-  const { store, clock, partition } = options
   return async (request) => {
     const requestId = randomUUID()
-    const operation = findOperation(request.operation)
-    const scope: Scope = { partition, region: request.region, accountId: request.principal.accountId }
-    return store.transaction((tx) => {
-      const now = clock()
-      deleteDueKeys(tx, now, partition, options)
-      const call = createCall({
-        ...options,
-        operation: request.operation,
-        principal: request.principal,
-        scope,
-        now,
-        tx,
-      })
-      const outcome = run(tx, operation, request.input, call)
-      const event = requestEvent({ ...request, ...outcome, scope, now, requestId, notes: call.notes })
-      // A name that AWS does not know has no place in a trail of AWS's operations.
-      if (!isUnknown(outcome.fault)) {
-        appendEvent(tx, event, options)
-        countRequest(tx, now, scope.accountId, request.operation, keyOf(call))
+    let prepared: unknown
+    for (;;) {
+      try {
+        return await options.store.transaction((tx) => answer(tx, options, request, requestId, prepared))
+      } catch (error) {
+        if (!(error instanceof Preparation)) throw error
+        prepared = await error.work()
       }
-      return outcome.fault === undefined ? { requestId, output: outcome.output! } : { requestId, fault: outcome.fault }
-    })
+    }
   }
+}
+
+function answer(
+  tx: StoreTransaction,
+  options: DispatcherOptions,
+  request: KmsRequest,
+  requestId: string,
+  prepared: unknown,
+): KmsReply {
+  const { principal, service } = request
+  const now = options.clock()
+  const scope: Scope = { partition: options.partition, region: request.region, accountId: principal.accountId }
+  doWhatIsDue(tx, now, scope.partition, options)
+  const call = createCall({ ...options, operation: request.operation, principal, service, prepared, scope, now, tx })
+  const outcome = run(tx, admit(request), request.input, call)
+  if (isRecorded(scope, outcome.fault)) record(tx, options, request, { ...outcome, call, requestId })
+  return outcome.fault === undefined ? { requestId, output: outcome.output! } : { requestId, fault: outcome.fault }
+}
+
+/** Nobody but a service is of the services' account. */
+const admit = ({ operation, principal, service }: KmsRequest): Operation | KmsFault =>
+  principal.accountId === SERVICE_ACCOUNT && service === undefined ? unrecognizedClient() : findOperation(operation)
+
+/**
+ * A name that AWS does not know has no place in a trail of AWS's operations, and what services do with AWS owned keys none
+ * in a customer's trail and bill.
+ */
+const isRecorded = (scope: Scope, fault: KmsFault | undefined): boolean =>
+  scope.accountId !== SERVICE_ACCOUNT && fault?.name !== "UnknownOperationException"
+
+interface Answered extends Outcome {
+  readonly call: Call
+  readonly requestId: string
+}
+
+function record(tx: StoreTransaction, options: DispatcherOptions, request: KmsRequest, answered: Answered): void {
+  const { call, requestId, fault } = answered
+  const { notes, scope, now } = call
+  const event = requestEvent({ ...request, ...answered, scope, now, notes })
+  for (const added of fault === undefined ? [...notes.before, event, ...notes.after] : [event])
+    appendEvent(tx, added, options)
+  countRequest(tx, now, scope.accountId, request.operation, keyOf(call))
+  if (fault === undefined && isTrackedUse(request.operation))
+    noteUse(call, { operation: request.operation, at: now, eventId: event.eventID, requestId })
 }
 
 interface Outcome {
@@ -97,6 +134,7 @@ function run(tx: StoreTransaction, operation: Operation | KmsFault, raw: unknown
       wipeDecoded(operation, raw, input)
     }
   } catch (error) {
+    if (error instanceof Preparation) throw error
     return { readOnly, parameters, fault: error instanceof KmsFault ? error : unexpected(error) }
   }
 }
@@ -119,7 +157,5 @@ function refuseGrantTokens(input: Readonly<Record<string, unknown>>): void {
 /** The cause stays out of the reply and the trail: nobody knows what it says. */
 const unexpected = (cause: unknown): KmsFault =>
   Object.assign(internalFault("The request failed inside the embedded KMS."), { cause })
-
-const isUnknown = (fault: KmsFault | undefined): boolean => fault?.name === "UnknownOperationException"
 
 const keyOf = (call: Call): string | undefined => call.notes.resources.find(({ type }) => type === "AWS::KMS::Key")?.ARN

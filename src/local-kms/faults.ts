@@ -28,10 +28,17 @@ export const invalidAliasName = fault("InvalidAliasNameException")
 export const invalidArn = (arn: string): KmsFault => new KmsFault("InvalidArnException", `Invalid arn ${arn}`)
 /** AWS sends no text, so that the reply tells nobody which check failed. */
 export const invalidCiphertext = (): KmsFault => new KmsFault("InvalidCiphertextException", "")
+export const incorrectKeyMaterial = fault("IncorrectKeyMaterialException")
+export const invalidImportToken = fault("InvalidImportTokenException")
+export const expiredImportToken = fault("ExpiredImportTokenException")
 export const invalidGrantToken = fault("InvalidGrantTokenException")
 export const invalidKeyUsage = fault("InvalidKeyUsageException")
+/** AWS sends no text. */
+export const invalidMac = (): KmsFault => new KmsFault("KMSInvalidMacException", "")
 export const invalidMarker = (): KmsFault => new KmsFault("InvalidMarkerException", "The marker is not valid.")
 export const invalidState = fault("KMSInvalidStateException")
+export const limitExceeded = fault("LimitExceededException")
+export const conflict = fault("ConflictException")
 export const notAuthorized = fault("NotAuthorizedException")
 export const notFound = fault("NotFoundException")
 export const serialization = fault("SerializationException")
@@ -50,5 +57,8 @@ export const ciphertextKeyDenied = (): KmsFault =>
     "The ciphertext refers to a customer master key that does not exist, does not exist in this region, " +
       "or you are not allowed to access.",
   )
+
+export const unrecognizedClient = (): KmsFault =>
+  new KmsFault("UnrecognizedClientException", "The security token included in the request is invalid.")
 
 export const internalFault = (message: string): KmsFault => new KmsFault("KMSInternalException", message, 500)

@@ -7,6 +7,7 @@ import { createDispatcher, type Dispatch } from "./dispatcher.ts"
 import { readUsage, type Usage } from "./meter.ts"
 import { type OpenedStore, openStore, type RootKeyOptions } from "./open-store.ts"
 import { parsePrincipal } from "./principal.ts"
+import { type Quotas, readQuotas } from "./quotas.ts"
 import { memoryStore } from "./store/memory.ts"
 import { type EventQuery, queryEvents } from "./trail/query.ts"
 import { temporaryVault } from "./vault.ts"
@@ -18,6 +19,8 @@ export interface LocalKmsOptions {
   readonly region?: string
   /** The time in milliseconds since 1970, for tests of waiting periods. Default `Date.now`. */
   readonly clock?: () => number
+  /** How much there may be; AWS's defaults where not given. */
+  readonly quotas?: Partial<Quotas>
 }
 
 export interface InMemoryOptions extends LocalKmsOptions {
@@ -84,6 +87,7 @@ export class LocalKms {
       vault,
       partition: PARTITION,
       authorize: authorizeAccount,
+      quotas: readQuotas(options.quotas),
       clock,
       keepEvents,
     })

@@ -47,6 +47,7 @@ test("KMS-3.4: a session leaves these records and no others", async () => {
       `alias-of/${ACCOUNT}/${REGION}/${keyId}/alias/orders`,
       `count/${ACCOUNT}/${REGION}`,
       `count/${ACCOUNT}/${REPLICA_REGION}`,
+      `used/${ACCOUNT}/${REGION}/${keyId}`,
       ...events,
       "head/events",
       `meter/2026-05/${ACCOUNT}/Encrypt/-`,
