@@ -151,7 +151,7 @@ export const multiValuedKeys: ReadonlySet<string> = new Set([
 const startsFamily = (known: string): boolean => known.endsWith(":") || known.endsWith("/")
 
 const isOneOf = (key: string, known: ReadonlySet<string>): boolean =>
-  known.has(key) || [...known].some((name) => startsFamily(name) && key.startsWith(name) && key.length > name.length)
+  startsFamily(key) ? false : known.has(key) || [...known].some((name) => startsFamily(name) && key.startsWith(name))
 
 /** Whether requests for the action can have the condition key; of AWS's global keys, every request may have each. */
 export function hasConditionKey(action: KmsAction, key: string): boolean {

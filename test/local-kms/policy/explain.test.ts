@@ -166,6 +166,13 @@ grant abc: does not allow: the grantee is another principal
     expect(text).toContain(`no  NotPrincipal: the caller ${ALICE} is excepted by`)
   })
 
+  test("a Deny on an account is about everybody in it, whatever identity policies say", () => {
+    const keyPolicy = keyPolicyOf([{ ...delegation, Effect: "Deny" }])
+    const explanation = explain(requestOf(), { keyPolicy, identityPolicies: [] })
+    expect(explanation.policies[0]!.statements[0]!.principal).toBe("direct")
+    expect(renderExplanation(explanation)).not.toContain("identity policies decide further")
+  })
+
   test("shows a role as its session and as the role", () => {
     const text = renderExplanation(explain(requestOf({ caller: role("App") }), policies))
     expect(text).toContain(`the caller arn:aws:sts::${ACCOUNT}:assumed-role/App/s1 (arn:aws:iam::${ACCOUNT}:role/App)`)

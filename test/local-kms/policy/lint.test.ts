@@ -285,6 +285,17 @@ describe("lint of a key policy (POL-9.1)", () => {
     expect(beside([statement])).toEqual([])
   })
 
+  test("what another account can never do is no mistake beside a principal who can", () => {
+    const mixed = { ...use, Principal: { AWS: [ALICE, rootOf(OTHER)] }, Action: "kms:ScheduleKeyDeletion" }
+    expect(beside([mixed])).toEqual(["external-account note 1"])
+  })
+
+  test("a condition key that only begins like one is none", () => {
+    expect(beside([conditioned({ StringEquals: { "kms:EncryptionContext:": "a" } })])).toEqual([
+      "condition-never-matches error 1",
+    ])
+  })
+
   test("errors come first, then warnings, then notes", () => {
     const severities = lint(
       keyPolicyOf([{ ...use, Principal: { AWS: rootOf(OTHER) }, Action: ["kms:*", "kms:Nothing"] }]),

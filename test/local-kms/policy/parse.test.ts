@@ -303,6 +303,17 @@ describe("what a policy may leave out or say in other ways", () => {
     expect(readPolicy(text, "identity").ok).toBe(false)
   })
 
+  test("of many texts the latest thousand are kept", () => {
+    const text = (n: number): string => policyText([{ ...statement, Sid: `s${n}` }])
+    const [first, second] = [readPolicy(text(0), "key"), readPolicy(text(1), "key")]
+    for (let n = 2; n < 1001; n++) {
+      readPolicy(text(n), "key")
+      expect(readPolicy(text(1), "key")).toBe(second)
+    }
+    expect(readPolicy(text(0), "key")).not.toBe(first)
+    expect(readPolicy(text(0), "key")).toEqual(first)
+  })
+
   test("a policy is not put together from what its prototype has", () => {
     const text = `{"__proto__":{"Statement":[]},"Version":"2012-10-17"}`
     expect(problemsOf(text).join()).toContain("Unknown element __proto__")

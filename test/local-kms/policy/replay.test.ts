@@ -145,6 +145,29 @@ describe("replaying recorded calls against a new policy (POL-11.1)", async () =>
     expect(refused.map(({ caller }) => caller)).toEqual([BOB, BOB])
   })
 
+  test("a call that failed for another reason was allowed, and stays so", () => {
+    const [encrypt] = trail.events.filter(({ eventName }) => eventName === "Encrypt")
+    const failed = { ...encrypt!, errorCode: "DisabledException", errorMessage: "" }
+    const policy = keyPolicyOf([allow(APP, "kms:*")])
+    expect(replay(policy, [failed], { keyArn: key, identityPolicies: () => [] })).toMatchObject({
+      refused: [],
+      newlyAllowed: [],
+      unchanged: 1,
+    })
+  })
+
+  test("a ReEncrypt that was refused at its destination says nothing about a source", () => {
+    const [reEncrypt] = trail.events.filter(({ eventName }) => eventName === "ReEncrypt")
+    const atDestination = {
+      ...reEncrypt!,
+      errorCode: "AccessDenied",
+      resources: reEncrypt!.resources!.filter(({ ARN }) => ARN === other),
+    }
+    const policy = keyPolicyOf([allow(BOB, "kms:ReEncryptTo")])
+    const { newlyAllowed } = replay(policy, [atDestination], { keyArn: other, identityPolicies: () => [] })
+    expect(newlyAllowed.map(({ action }) => action)).toEqual(["kms:ReEncryptTo"])
+  })
+
   test("events that no policy decided are left out", () => {
     const [event] = trail.events.filter(({ eventName }) => eventName === "Encrypt")
     const service = { ...event!, eventType: "AwsServiceEvent" as const }

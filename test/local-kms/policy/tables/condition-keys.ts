@@ -420,6 +420,12 @@ const rows: readonly Row[] = [
     request: { encryptionContext: { tenant: "43", Tenant: "42" } },
     holds: false,
   },
+  {
+    name: "two context pairs whose names differ in case only count as two values, whichever comes last",
+    condition: { StringNotEquals: { "kms:EncryptionContext:tenant": "42" } },
+    request: { encryptionContext: { Tenant: "42", tenant: "43" } },
+    holds: false,
+  },
 ]
 
 export const conditionKeyCases: readonly Case[] = [
