@@ -10,4 +10,12 @@ export {
   type OpenOptions,
 } from "./local-kms.ts"
 export type { Usage } from "./meter.ts"
+export type { Delivery } from "./trail/deliver.ts"
+export type { Digest, SignedDigest } from "./trail/digest.ts"
+export type { AuditProblem } from "./trail/problems.ts"
 export type { EventQuery } from "./trail/query.ts"
+export type { EventPage, PageOptions, StreamOptions } from "./trail/search.ts"
+export type { DeliveredFile, DeliverySink, DeliverySource } from "./trail/sink.ts"
+export { folderSink } from "./trail/sink.ts"
+export type { AuditReport, VerifyAuditOptions } from "./trail/verify.ts"
+export { type DeliveryProblem, type DeliveryReport, verifyDelivery } from "./trail/verify-delivery.ts"

@@ -37,6 +37,7 @@ export interface RootKeyOptions {
 export interface OpenedStore {
   readonly store: Store
   readonly vault: Vault
+  readonly storeId: string
 }
 
 /** @throws EnvelopeError `KmsStore` for a wrong root key, a newer version, or a damaged store */
@@ -48,7 +49,7 @@ export async function openStore(dir: string, options: RootKeyOptions): Promise<O
   const store = await lmdbStore(dir)
   try {
     const meta = readMeta(store) ?? (await initialise(store, dir, options))
-    return { store, vault: await unlock(meta, dir, options) }
+    return { store, vault: await unlock(meta, dir, options), storeId: meta.storeId }
   } catch (error) {
     await store.close()
     throw error

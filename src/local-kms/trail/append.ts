@@ -1,6 +1,7 @@
 import type { AuditEvent } from "../audit.ts"
 import type { StoreTransaction } from "../store/store.ts"
 import type { Vault } from "../vault.ts"
+import { blockKey, blockOf } from "./blocks.ts"
 import { EVENTS, eventKey, HEAD, readHead, type TrailHead } from "./records.ts"
 
 /** What writing events takes. */
@@ -46,6 +47,7 @@ function drop(tx: StoreTransaction, { next: n, first }: TrailHead, keep: number,
   if (last < first) return first
   for (const [key] of [...tx.range(EVENTS, { limit: last - first + 1 })]) if (key <= eventKey(last)) tx.remove(key)
   for (const [key] of [...tx.range(MARKS)]) if (key < markKey(last)) tx.remove(key)
+  for (let block = blockOf(first); block < blockOf(last + 1); block++) tx.remove(blockKey(block))
   return last + 1
 }
 
