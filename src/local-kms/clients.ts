@@ -5,10 +5,13 @@ import type { Dispatch } from "./dispatcher.ts"
 import type { KmsFault } from "./faults.ts"
 import { answerJson } from "./json-protocol.ts"
 import type { Principal } from "./principal.ts"
+import type { AwsService } from "./services.ts"
 
 export interface Caller {
   readonly principal: Principal
   readonly region: string
+  /** The AWS service that acts for the principal. */
+  readonly service?: AwsService
 }
 
 const SOURCE_ADDRESS = "127.0.0.1"

@@ -8,8 +8,11 @@ export {
   LocalKms,
   type LocalKmsOptions,
   type OpenOptions,
+  type ServiceClientOptions,
+  type ServiceHandle,
 } from "./local-kms.ts"
 export type { Usage } from "./meter.ts"
+export type { Quotas } from "./quotas.ts"
 export type { Delivery } from "./trail/deliver.ts"
 export type { Digest, SignedDigest } from "./trail/digest.ts"
 export type { AuditProblem } from "./trail/problems.ts"

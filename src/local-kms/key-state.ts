@@ -5,7 +5,7 @@ import type { Key, KeyState } from "./keys.ts"
  * What an operation does with a key, as far as the key's state matters (KMS developer guide, "Key states of AWS KMS
  * keys"). An operation that no state refuses is `read`.
  */
-export type StateRule = "read" | "cryptography" | "manage" | "enable" | "cancelDeletion"
+export type StateRule = "read" | "cryptography" | "manage" | "enable" | "automaticRotation" | "cancelDeletion"
 
 type Refuse = (key: Key) => Error
 
@@ -22,6 +22,8 @@ const refusals: Record<StateRule, Partial<Record<KeyState, Refuse>>> = {
   cryptography: { Disabled: isDisabled, PendingImport: isPendingImport, ...deletion },
   manage: deletion,
   enable: { PendingImport: isPendingImport, ...deletion },
+  // A key that waits for its import cannot be rotated for another reason, which its handler names.
+  automaticRotation: { Disabled: isDisabled, ...deletion },
   cancelDeletion: {
     Enabled: isNotPendingDeletion,
     Disabled: isNotPendingDeletion,

@@ -155,7 +155,7 @@ export function keyRecords(tx: StoreTransaction): KeyRecords {
       return after
     },
     insert(scope, keyId, regional, shared) {
-      const key = { ...shared, ...regional, scope, keyId, arn: keyArn(scope, keyId) }
+      const key: Key = { ...pick(shared, SHARED), ...pick(regional, REGIONAL), scope, keyId, arn: keyArn(scope, keyId) }
       if (shared.managedFor === undefined) countKeys(scope, 1)
       return records.saveShared(records.saveRegional(key, {}), {})
     },

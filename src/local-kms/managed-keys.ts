@@ -1,6 +1,7 @@
 import { putAlias } from "./alias-records.ts"
 import { serviceEvent } from "./audit.ts"
 import type { Call } from "./call.ts"
+import { unsupported } from "./faults.ts"
 import { newKeyId, type Scope } from "./identifiers.ts"
 import { DAY_MS, type Key } from "./keys.ts"
 import { generateMaterial } from "./materials.ts"
@@ -91,9 +92,17 @@ const toPattern = (action: string): RegExp => new RegExp(`^${action.replaceAll("
 const uses = USES.map(toPattern)
 const reads = READS.map(toPattern)
 
+const rotations: ReadonlySet<string> = new Set([
+  "kms:EnableKeyRotation",
+  "kms:DisableKeyRotation",
+  "kms:RotateKeyOnDemand",
+])
+
 /**
  * KMS-4.2: whether anybody at all may do this to an AWS managed key, whatever policies say: its account may look at it, and
  * use it while its own service acts for the caller.
+ *
+ * @throws KmsFault `UnsupportedOperationException` for its rotation, which says why
  */
 export function mayTouchManagedKey(
   key: Key,
@@ -103,6 +112,8 @@ export function mayTouchManagedKey(
 ): boolean {
   if (key.managedFor === undefined) return true
   if (principal.accountId !== key.scope.accountId) return false
+  if (rotations.has(action))
+    throw unsupported(`${key.arn} is an AWS managed key: it is rotated every year, and that cannot be changed.`)
   if (reads.some((pattern) => pattern.test(action))) return true
   return service?.endpoint === awsService(key.managedFor).endpoint && uses.some((pattern) => pattern.test(action))
 }

@@ -30,6 +30,30 @@ export function readPage<T>(
   return { items }
 }
 
+/**
+ * One page of a list that is at hand in full.
+ *
+ * @param items in order of their positions, which are unique and never empty
+ * @throws KmsFault `InvalidMarkerException`
+ */
+export function readListPage<T>(
+  operation: string,
+  items: readonly (readonly [position: string, item: T])[],
+  limit: number,
+  marker: string | undefined,
+): Page<T> {
+  return readPage(operation, "", limit, marker, (after) =>
+    items.filter(([position]) => after === undefined || position > after),
+  )
+}
+
+/** The members that every list has. */
+export const pageOutput = (name: string, { items, nextMarker }: Page<unknown>): Record<string, unknown> => ({
+  [name]: items,
+  Truncated: nextMarker !== undefined,
+  ...(nextMarker === undefined ? {} : { NextMarker: nextMarker }),
+})
+
 const encodeMarker = (operation: string, position: string): string =>
   Buffer.from(`${operation}\n${position}`).toString("base64url")
 

@@ -29,6 +29,10 @@ export interface IntegerMember extends MemberBase {
 export interface BooleanMember extends MemberBase {
   readonly type: "boolean"
 }
+/** Seconds since 1970 in JSON, a `Date` in an SDK command. */
+export interface TimestampMember extends MemberBase {
+  readonly type: "timestamp"
+}
 export interface ListMember extends MemberBase {
   readonly type: "list"
   readonly of: Member
@@ -46,6 +50,7 @@ export type Member =
   | BlobMember
   | IntegerMember
   | BooleanMember
+  | TimestampMember
   | ListMember
   | MapMember
   | StructureMember
@@ -62,13 +67,15 @@ type ValueOf<M> = M extends { type: "string"; values: readonly (infer V)[] }
         ? number
         : M extends { type: "boolean" }
           ? boolean
-          : M extends { type: "map" }
-            ? Readonly<Record<string, string>>
-            : M extends { type: "list"; of: infer Item }
-              ? readonly ValueOf<Item>[]
-              : M extends { type: "structure"; members: infer S }
-                ? InputOf<S>
-                : never
+          : M extends { type: "timestamp" }
+            ? Date
+            : M extends { type: "map" }
+              ? Readonly<Record<string, string>>
+              : M extends { type: "list"; of: infer Item }
+                ? readonly ValueOf<Item>[]
+                : M extends { type: "structure"; members: infer S }
+                  ? InputOf<S>
+                  : never
 
 type RequiredNames<S> = { [K in keyof S]: S[K] extends { required: true } ? K : never }[keyof S]
 
@@ -81,6 +88,7 @@ export type InputOf<S> = { readonly [K in RequiredNames<S>]: ValueOf<S[K]> } & {
 
 export const keyId = { type: "string", min: 1, max: 2048 } as const
 export const requiredKeyId = { ...keyId, required: true } as const
+export const keyMaterialId = { type: "string", min: 64, max: 64, pattern: /^[a-f0-9]+$/ } as const
 export const grantTokens = { type: "list", of: { type: "string", min: 1, max: 8192 }, max: 10 } as const
 export const encryptionContext = { type: "map" } as const
 export const dryRun = { type: "boolean" } as const
@@ -89,6 +97,14 @@ export const plaintext = { type: "blob", min: 1, max: 4096, sensitive: true } as
 export const limit = { type: "integer", min: 1, max: 1000 } as const
 export const marker = { type: "string", min: 1, max: 1024, pattern: /^[\u0020-\u00FF]*$/ } as const
 export const recipient = { type: "structure", members: {}, sensitive: true } as const
+export const description = { type: "string", min: 0, max: 8192 } as const
+export const region = { type: "string", min: 1, max: 32, pattern: /^([a-z]+-){2,3}\d+$/, required: true } as const
+export const message = { type: "blob", min: 1, max: 4096, sensitive: true, required: true } as const
+export const macAlgorithm = {
+  type: "string",
+  values: ["HMAC_SHA_384", "HMAC_SHA_256", "HMAC_SHA_224", "HMAC_SHA_512"],
+  required: true,
+} as const
 export const encryptionAlgorithm = {
   type: "string",
   values: ["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"],

@@ -46,6 +46,8 @@ function readMember(member: Member, raw: unknown, path: string, problems: string
       return checkInteger(member, expectType(raw, "number", "an Integer"), path, problems)
     case "boolean":
       return expectType(raw, "boolean", "a Boolean")
+    case "timestamp":
+      return readTimestamp(raw)
     case "map":
       return readMap(raw)
     case "list":
@@ -127,6 +129,12 @@ function readBlob(raw: unknown): Uint8Array {
   const bytes = allocate((raw.length / 4) * 3 - padding)
   Buffer.from(bytes.buffer).write(raw, "base64")
   return bytes
+}
+
+function readTimestamp(raw: unknown): Date {
+  const date = raw instanceof Date ? raw : new Date(expectType(raw, "number", "a Timestamp") * 1000)
+  if (Number.isNaN(date.getTime())) throw serialization("A timestamp is out of range")
+  return date
 }
 
 function readMap(raw: unknown): Record<string, string> {

@@ -22,40 +22,16 @@ import {
   ReEncryptCommand,
   UpdateAliasCommand,
 } from "@aws-sdk/client-kms"
-import { describe, expect, onTestFinished, test } from "vitest"
-import { isLocalCiphertext, LocalKms } from "../../src/local-kms/index.ts"
-import { ACCOUNT, bytes, REGION, temporaryFolder } from "./helpers.ts"
-
-/** The same behaviour behind every door and on every store; `isSdk`: errors are the SDK's own classes. */
-const doors: Record<string, { readonly isSdk: boolean; open(): Promise<KMSClient> }> = {
-  "the SDK's client, in memory": {
-    isSdk: true,
-    async open() {
-      return disposed(LocalKms.inMemory()).client()
-    },
-  },
-  "the direct client, in memory": {
-    isSdk: false,
-    async open() {
-      return disposed(LocalKms.inMemory()).directClient() as unknown as KMSClient
-    },
-  },
-  "the SDK's client, on disk": {
-    isSdk: true,
-    async open() {
-      return disposed(await LocalKms.open(await temporaryFolder())).client()
-    },
-  },
-}
-
-function disposed(kms: LocalKms): LocalKms {
-  onTestFinished(() => kms.close())
-  return kms
-}
+import { describe, expect, test } from "vitest"
+import { isLocalCiphertext } from "../../src/local-kms/index.ts"
+import { doors } from "./doors.ts"
+import { ACCOUNT, bytes, REGION } from "./helpers.ts"
 
 const ARN = new RegExp(`^arn:aws:kms:${REGION}:${ACCOUNT}:key/[0-9a-f-]{36}$`)
 
-describe.each(Object.entries(doors))("through %s", (_name, { isSdk, open }) => {
+describe.each(Object.entries(doors))("through %s", (_name, { isSdk, ...door }) => {
+  const open = async (): Promise<KMSClient> => (await door.open()).client
+
   async function setUp() {
     const client = await open()
     const { KeyMetadata } = await client.send(new CreateKeyCommand({ Description: "test" }))
@@ -294,7 +270,8 @@ describe.each(Object.entries(doors))("through %s", (_name, { isSdk, open }) => {
       const names: string[] = []
       for await (const page of paginateListAliases({ client, pageSize: 5 }, {}))
         names.push(...page.Aliases!.map(({ AliasName }) => AliasName!))
-      expect(names).toEqual(["alias/n0", "alias/n1", "alias/n2", "alias/n3", "alias/n4"])
+      const own = names.filter((name) => !name.startsWith("alias/aws/"))
+      expect(own).toEqual(["alias/n0", "alias/n1", "alias/n2", "alias/n3", "alias/n4"])
     })
 
   test("DryRun checks everything and does nothing", async () => {

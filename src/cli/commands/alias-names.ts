@@ -11,6 +11,8 @@ export interface AliasEntry {
   readonly LastUpdatedDate?: Date
 }
 
+export type NamedKey = AliasEntry & { readonly TargetKeyId: string }
+
 /** `app` and `alias/app` mean the same where only an alias can be meant. */
 export function aliasName(text: string): string {
   const name = text.startsWith("alias/") ? text : `alias/${text}`
@@ -18,5 +20,9 @@ export function aliasName(text: string): string {
   throw usageError(`'${text}' is no alias`, "letters, digits, and - _ /")
 }
 
-export const listAliases = (kms: Kms, keyArn?: string): Promise<AliasEntry[]> =>
-  allPages<AliasEntry>(kms, "ListAliases", "Aliases", keyArn === undefined ? {} : { KeyId: keyArn })
+/** The names that stand for a key, of one key or of all. */
+export async function listAliases(kms: Kms, keyArn?: string): Promise<NamedKey[]> {
+  const input = keyArn === undefined ? {} : { KeyId: keyArn }
+  const aliases = await allPages<AliasEntry>(kms, "ListAliases", "Aliases", input)
+  return aliases.filter((alias): alias is NamedKey => alias.TargetKeyId !== undefined)
+}

@@ -42,7 +42,7 @@ export const aliasListCommand = (options: AliasListOptions): Promise<void> =>
     return print(
       formatTable(
         ["ALIAS", "KEY ID"],
-        aliases.map((alias) => [alias.AliasName, alias.TargetKeyId ?? "-"]),
+        aliases.map((alias) => [alias.AliasName, alias.TargetKeyId]),
       ),
     )
   })

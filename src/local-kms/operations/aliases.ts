@@ -1,10 +1,11 @@
-import { type AliasRecord, aliasPath, getAlias, putAlias, removeAlias } from "../alias-records.ts"
+import { type AliasRecord, aliasNamesOf, aliasPath, getAlias, putAlias, removeAlias } from "../alias-records.ts"
 import type { Call } from "../call.ts"
-import { alreadyExists, invalidAliasName, notAuthorized, notFound, validation } from "../faults.ts"
+import { alreadyExists, invalidAliasName, limitExceeded, notAuthorized, notFound, validation } from "../faults.ts"
 import { aliasArn } from "../identifiers.ts"
 import type { StateRule } from "../key-state.ts"
 import type { Key } from "../keys.ts"
 import { readPage } from "../paging.ts"
+import { predefinedServices } from "../services.ts"
 import * as shape from "../shapes.ts"
 import { type Operation, type Output, operation } from "./operation.ts"
 
@@ -38,6 +39,13 @@ function targetKey(call: Call, reference: string, rule: StateRule): Key {
   return key
 }
 
+/** @throws KmsFault `LimitExceededException` when a key has all the aliases it may have */
+function requireAliasQuota(call: Call, key: Key): void {
+  const { aliasesPerKey } = call.quotas
+  if (aliasNamesOf(call.tx, key.scope, key.keyId, aliasesPerKey).length >= aliasesPerKey)
+    throw limitExceeded(`${key.arn} has reached its quota of ${aliasesPerKey} aliases.`)
+}
+
 function changed(call: Call, key: Key | undefined): Output {
   call.notes.response = key === undefined ? null : { keyId: key.arn }
   return {}
@@ -52,6 +60,7 @@ const CreateAlias = operation({
     const key = targetKey(call, TargetKeyId, "manage")
     if (getAlias(call.tx, call.scope, AliasName) !== undefined)
       throw alreadyExists(`An alias with the name ${aliasArn(call.scope, AliasName)} already exists`)
+    requireAliasQuota(call, key)
     const record: AliasRecord = { targetKeyId: key.keyId, createdAt: call.now, updatedAt: call.now }
     putAlias(call.tx, call.scope, AliasName, record)
     return changed(call, key)
@@ -68,6 +77,9 @@ const UpdateAlias = operation({
     const before = call.keys.load(call.scope, alias.targetKeyId)
     if (before !== undefined) call.authorizeKey(before, "kms:UpdateAlias")
     const key = targetKey(call, TargetKeyId, "manage")
+    if (before !== undefined && (before.keySpec !== key.keySpec || before.keyUsage !== key.keyUsage))
+      throw validation(`${AliasName} stands for a key of another type or usage than ${key.arn}.`)
+    if (alias.targetKeyId !== key.keyId) requireAliasQuota(call, key)
     putAlias(call.tx, call.scope, AliasName, { ...alias, targetKeyId: key.keyId, updatedAt: call.now })
     return changed(call, key)
   },
@@ -106,11 +118,25 @@ const ListAliases = operation({
 
 function* matchingAliases(call: Call, keyId: string | undefined, after: string | undefined) {
   const prefix = aliasPath(call.scope, "")
-  for (const [path, alias] of call.tx.range<AliasRecord>(prefix, after === undefined ? {} : { after })) {
-    if (keyId === undefined || alias.targetKeyId === keyId)
-      yield [path, aliasEntry(call, path.slice(prefix.length), alias)] as const
+  if (keyId !== undefined) {
+    for (const name of aliasNamesOf(call.tx, call.scope, keyId))
+      if (after === undefined || prefix + name > after)
+        yield [prefix + name, aliasEntry(call, name, getAlias(call.tx, call.scope, name)!)] as const
+    return
   }
+  // AWS names its own aliases before there is a key that they stand for.
+  const waiting = predefinedServices.map((name) => `alias/aws/${name}`)
+  const isNext = (name: string): boolean => prefix + name > (after ?? "") && !getAlias(call.tx, call.scope, name)
+  const unmade = waiting.filter(isNext)
+  for (const [path, alias] of call.tx.range<AliasRecord>(prefix, after === undefined ? {} : { after })) {
+    while (unmade[0] !== undefined && prefix + unmade[0] < path) yield unmadeEntry(call, prefix, unmade.shift()!)
+    yield [path, aliasEntry(call, path.slice(prefix.length), alias)] as const
+  }
+  for (const name of unmade) yield unmadeEntry(call, prefix, name)
 }
+
+const unmadeEntry = (call: Call, prefix: string, name: string) =>
+  [prefix + name, { AliasName: name, AliasArn: aliasArn(call.scope, name) }] as const
 
 const aliasEntry = (call: Call, name: string, alias: AliasRecord): Output => ({
   AliasName: name,

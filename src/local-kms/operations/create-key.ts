@@ -1,7 +1,8 @@
 import type { Call } from "../call.ts"
-import { tagFault, unsupported, validation } from "../faults.ts"
-import { newKeyId } from "../identifiers.ts"
-import type { RegionalKey, SharedKey, Tag } from "../keys.ts"
+import { limitExceeded, tagFault, unsupported, validation } from "../faults.ts"
+import { newKeyId, type Scope } from "../identifiers.ts"
+import { isBuiltSpec, type KeySpec, keySpecs } from "../key-specs.ts"
+import type { KeyOrigin, RegionalKey, SharedKey, Tag } from "../keys.ts"
 import { generateMaterial } from "../materials.ts"
 import * as shape from "../shapes.ts"
 import { lowerCamel } from "../validation.ts"
@@ -45,7 +46,7 @@ const keySpec = {
 
 const input = {
   Policy: shape.policy,
-  Description: { type: "string", min: 0, max: 8192 },
+  Description: shape.description,
   KeyUsage: { type: "string", values: [...RECORDED_USAGES, "KEY_AGREEMENT"], shownValues: RECORDED_USAGES },
   CustomerMasterKeySpec: keySpec,
   KeySpec: keySpec,
@@ -60,7 +61,8 @@ const input = {
 type Input = shape.InputOf<typeof input>
 
 /** @throws KmsFault `ValidationException` for what AWS refuses, `UnsupportedOperationException` for what is not built */
-function checkKeyKind({ KeySpec, CustomerMasterKeySpec, KeyUsage, Origin, CustomKeyStoreId, XksKeyId }: Input): void {
+function checkKeyKind(request: Input): { readonly spec: KeySpec; readonly origin: KeyOrigin } {
+  const { KeySpec, CustomerMasterKeySpec, KeyUsage, Origin = "AWS_KMS", CustomKeyStoreId, XksKeyId } = request
   if (KeySpec !== undefined && CustomerMasterKeySpec !== undefined && KeySpec !== CustomerMasterKeySpec)
     throw validation("You cannot specify KeySpec and CustomerMasterKeySpec in the same request.")
   const spec = KeySpec ?? CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT"
@@ -68,13 +70,17 @@ function checkKeyKind({ KeySpec, CustomerMasterKeySpec, KeyUsage, Origin, Custom
     throw validation("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
   if (KeyUsage !== undefined && !usagesBySpec(spec).includes(KeyUsage))
     throw validation(`KeyUsage ${KeyUsage} is not compatible with KeySpec ${spec}`)
-  if (spec !== "SYMMETRIC_DEFAULT") throw unsupported(`Keys of spec ${spec} are not supported.`)
-  if (CustomKeyStoreId !== undefined || XksKeyId !== undefined || !isBuiltOrigin(Origin))
+  if (!isBuiltSpec(spec)) throw unsupported(`Keys of spec ${spec} are not supported.`)
+  if (CustomKeyStoreId !== undefined || XksKeyId !== undefined || (Origin !== "AWS_KMS" && Origin !== "EXTERNAL"))
     throw unsupported("Custom key stores are not supported.")
+  return { spec, origin: Origin }
 }
 
-const isBuiltOrigin = (origin: Input["Origin"]): origin is "AWS_KMS" | "EXTERNAL" | undefined =>
-  origin === undefined || origin === "AWS_KMS" || origin === "EXTERNAL"
+/** @throws KmsFault `LimitExceededException` when the account has all the keys it may have in that Region */
+export function requireKeyQuota(call: Call, scope: Scope): void {
+  if (call.keys.count(scope) >= call.quotas.keys)
+    throw limitExceeded(`The account has reached its quota of ${call.quotas.keys} keys in ${scope.region}.`)
+}
 
 /** A policy that is stored and not enforced would let tests pass that a real key fails. */
 export function refusePolicy(policy: string | undefined): void {
@@ -84,8 +90,7 @@ export function refusePolicy(policy: string | undefined): void {
 /** @throws KmsFault `TagException` */
 export function checkTags(tags: readonly Tag[]): readonly Tag[] {
   if (tags.length > MAX_TAGS) throw tagFault("Too many tags")
-  if (tags.some(({ TagKey }) => TagKey.toLowerCase().startsWith("aws:")))
-    throw tagFault("Tags beginning with aws: are reserved")
+  checkTagKeys(tags.map(({ TagKey }) => TagKey))
   if (new Set(tags.map(({ TagKey }) => TagKey)).size !== tags.length) throw tagFault("Duplicate tag keys")
   return tags
 }
@@ -94,24 +99,25 @@ export const CreateKey = operation({
   input,
   readOnly: false,
   handle(request, call) {
-    checkKeyKind(request)
+    const { spec, origin } = checkKeyKind(request)
     refusePolicy(request.Policy)
     const tags = checkTags(request.Tags ?? [])
     call.authorize("kms:CreateKey")
     if (tags.length > 0) call.authorize("kms:TagResource")
+    requireKeyQuota(call, call.scope)
     const keyId = newKeyId(request.MultiRegion === true)
-    const isImported = request.Origin === "EXTERNAL"
+    const isImported = origin === "EXTERNAL"
     const regional: RegionalKey = {
       createdAt: call.now,
       description: request.Description ?? "",
       state: isImported ? "PendingImport" : "Enabled",
       tags,
     }
-    const owner = { scope: call.scope, keyId, keySpec: "SYMMETRIC_DEFAULT" } as const
+    const owner = { scope: call.scope, keyId, keySpec: spec }
     const shared: SharedKey = {
-      keySpec: owner.keySpec,
-      keyUsage: "ENCRYPT_DECRYPT",
-      origin: isImported ? "EXTERNAL" : "AWS_KMS",
+      keySpec: spec,
+      keyUsage: keySpecs[spec].usage,
+      origin,
       materials: isImported ? [] : [generateMaterial(call.vault, owner, call.now)],
       ...(request.MultiRegion ? { regions: [call.scope.region] } : {}),
     }
@@ -120,6 +126,11 @@ export const CreateKey = operation({
     return { KeyMetadata: metadata }
   },
 })
+
+/** @throws KmsFault `TagException` */
+export function checkTagKeys(keys: readonly string[]): void {
+  if (keys.some((key) => key.toLowerCase().startsWith("aws:"))) throw tagFault("Tags beginning with aws: are reserved")
+}
 
 /** The event of a new key names it and shows its metadata. */
 export function noteCreated(call: Call, metadata: Output, member: string): void {

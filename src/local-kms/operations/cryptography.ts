@@ -17,7 +17,7 @@ import { requireState } from "../key-state.ts"
 import type { Key } from "../keys.ts"
 import { currentMaterial, withMaterial } from "../materials.ts"
 import * as shape from "../shapes.ts"
-import { keyOperation, type Operation, operation } from "./operation.ts"
+import { keyOperation, type Operation, operation, requireUsage } from "./operation.ts"
 
 const SYMMETRIC = "SYMMETRIC_DEFAULT"
 /** Bytes of UTF-8 JSON. AWS's model states no limit; this is ours. */
@@ -89,6 +89,7 @@ const GenerateDataKey = keyOperation({
   readOnly: true,
   allowAlias: true,
   rule: "cryptography",
+  usage: "ENCRYPT_DECRYPT",
   handle(input, call, key) {
     const { dataKey, blob, materialId } = newDataKey(input, call, key)
     return { CiphertextBlob: blob, Plaintext: dataKey, KeyId: key.arn, KeyMaterialId: materialId }
@@ -100,6 +101,7 @@ const GenerateDataKeyWithoutPlaintext = keyOperation({
   readOnly: true,
   allowAlias: true,
   rule: "cryptography",
+  usage: "ENCRYPT_DECRYPT",
   handle(input, call, key) {
     const { dataKey, blob, materialId } = newDataKey(input, call, key)
     wipe(dataKey)
@@ -119,6 +121,7 @@ const Encrypt = keyOperation({
   readOnly: true,
   allowAlias: true,
   rule: "cryptography",
+  usage: "ENCRYPT_DECRYPT",
   handle(input, call, key) {
     const context = checkOptions(input)
     checkAlgorithm(key, input.EncryptionAlgorithm)
@@ -156,6 +159,7 @@ function decryptUnder(call: Call, request: CiphertextRequest): Decrypted {
   if (request.ignoreCiphertext) {
     if (keyId === undefined) throw validation("A key must be named when the ciphertext is ignored.")
     const key = call.useKey(keyId, { action, allowAlias: true, rule: "cryptography", encryptionContext: context })
+    requireUsage(key, "ENCRYPT_DECRYPT", call.operation)
     checkAlgorithm(key, request.algorithm)
     throw dryRunSucceeded()
   }
@@ -176,7 +180,7 @@ function decryptUnder(call: Call, request: CiphertextRequest): Decrypted {
 /** Finds and authorises: a key that does not exist and one the caller may not use get the same answer. */
 function keyOfMaterial(call: Call, materialId: string, action: string, context: EncryptionContext): Key {
   const owner = call.keys.owner(materialId)
-  const key = owner && call.keys.load({ ...call.scope, accountId: owner.accountId }, owner.keyId)
+  const key = owner && call.loadKey({ ...call.scope, accountId: owner.accountId }, owner.keyId)
   if (key === undefined) throw ciphertextKeyDenied()
   try {
     call.authorizeKey(key, action, context)
@@ -250,6 +254,7 @@ const ReEncrypt = operation({
       rule: "cryptography",
       encryptionContext: context,
     })
+    requireUsage(destination, "ENCRYPT_DECRYPT", call.operation)
     checkAlgorithm(destination, input.DestinationEncryptionAlgorithm)
     const source = decryptUnder(call, {
       blob: input.CiphertextBlob,

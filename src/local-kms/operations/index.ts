@@ -1,12 +1,18 @@
 import { type KmsFault, unknownOperation, unsupported } from "../faults.ts"
 import { aliases } from "./aliases.ts"
 import { cryptography } from "./cryptography.ts"
+import { imports } from "./imports.ts"
 import { keys } from "./keys.ts"
+import { macs } from "./macs.ts"
 import type { Operation } from "./operation.ts"
+import { rotations } from "./rotations.ts"
+import { tags } from "./tags.ts"
 
 export type { Operation, Output } from "./operation.ts"
 
-const operations: ReadonlyMap<string, Operation> = new Map(Object.entries({ ...keys, ...aliases, ...cryptography }))
+const operations: ReadonlyMap<string, Operation> = new Map(
+  Object.entries({ ...keys, ...aliases, ...cryptography, ...macs, ...rotations, ...imports, ...tags }),
+)
 
 /** What AWS KMS has and this KMS has not, or not yet. */
 const unbuilt: ReadonlySet<string> = new Set([
@@ -14,38 +20,22 @@ const unbuilt: ReadonlySet<string> = new Set([
   "CreateCustomKeyStore",
   "CreateGrant",
   "DeleteCustomKeyStore",
-  "DeleteImportedKeyMaterial",
   "DeriveSharedSecret",
   "DescribeCustomKeyStores",
-  "DisableKeyRotation",
   "DisconnectCustomKeyStore",
-  "EnableKeyRotation",
   "GenerateDataKeyPair",
   "GenerateDataKeyPairWithoutPlaintext",
-  "GenerateMac",
-  "GetKeyLastUsage",
   "GetKeyPolicy",
-  "GetKeyRotationStatus",
-  "GetParametersForImport",
   "GetPublicKey",
-  "ImportKeyMaterial",
   "ListGrants",
   "ListKeyPolicies",
-  "ListKeyRotations",
-  "ListResourceTags",
   "ListRetirableGrants",
   "PutKeyPolicy",
   "RetireGrant",
   "RevokeGrant",
-  "RotateKeyOnDemand",
   "Sign",
-  "TagResource",
-  "UntagResource",
   "UpdateCustomKeyStore",
-  "UpdateKeyDescription",
-  "UpdatePrimaryRegion",
   "Verify",
-  "VerifyMac",
 ])
 
 /** @returns the operation, or the fault that answers a request for it */

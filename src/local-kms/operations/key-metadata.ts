@@ -1,5 +1,6 @@
 import { keyArn, type Scope } from "../identifiers.ts"
-import type { Key } from "../keys.ts"
+import { type KeySpec, keySpecs } from "../key-specs.ts"
+import type { ImportedMaterial, Key } from "../keys.ts"
 import { currentMaterial } from "../materials.ts"
 import type { Output } from "./operation.ts"
 
@@ -18,15 +19,35 @@ export function keyMetadata(key: Key): Output {
     ...(key.deletionAt === undefined ? {} : { DeletionDate: new Date(key.deletionAt) }),
     ...(key.state === "PendingReplicaDeletion" ? { PendingDeletionWindowInDays: key.pendingWindowInDays } : {}),
     Origin: key.origin,
-    KeyManager: "CUSTOMER",
+    ...expiration(key),
+    KeyManager: key.managedFor === undefined ? "CUSTOMER" : "AWS",
     CustomerMasterKeySpec: key.keySpec,
     KeySpec: key.keySpec,
-    EncryptionAlgorithms: ["SYMMETRIC_DEFAULT"],
+    ...algorithms(key.keySpec),
     MultiRegion: key.regions !== undefined,
     ...(key.regions === undefined ? {} : { MultiRegionConfiguration: multiRegionConfiguration(key, key.regions) }),
-    ...(material === undefined ? {} : { CurrentKeyMaterialId: material.id }),
+    // Keys whose material never changes have nothing to tell apart.
+    ...(material === undefined || key.keySpec !== "SYMMETRIC_DEFAULT" ? {} : { CurrentKeyMaterialId: material.id }),
   }
 }
+
+const algorithms = (keySpec: KeySpec): Output => {
+  const spec = keySpecs[keySpec]
+  return "macAlgorithm" in spec
+    ? { MacAlgorithms: [spec.macAlgorithm] }
+    : { EncryptionAlgorithms: ["SYMMETRIC_DEFAULT"] }
+}
+
+/** Of imported material, while it is there. */
+function expiration(key: Key): Output {
+  const imported = key.imported?.[currentMaterial(key)?.id ?? ""]
+  return imported === undefined ? {} : expirationOf(imported)
+}
+
+export const expirationOf = ({ validTo }: ImportedMaterial): Output =>
+  validTo === undefined
+    ? { ExpirationModel: "KEY_MATERIAL_DOES_NOT_EXPIRE" }
+    : { ExpirationModel: "KEY_MATERIAL_EXPIRES", ValidTo: new Date(validTo) }
 
 function multiRegionConfiguration(key: Key, regions: readonly string[]): Output {
   const [primary, ...replicas] = regions.map((region) => regionalCopy(key.scope, region, key.keyId))

@@ -1,14 +1,16 @@
 import type { Call } from "../call.ts"
 import { validation } from "../faults.ts"
 import { keyArn } from "../identifiers.ts"
-import { DAY_MS, keysPrefix, type RegionalKey } from "../keys.ts"
+import { DAY_MS, keysPrefix, type LastUse, type RegionalKey } from "../keys.ts"
 import { isComplete } from "../materials.ts"
 import { readPage } from "../paging.ts"
+import { rotateOverdue } from "../rotation.ts"
 import * as shape from "../shapes.ts"
 import { CreateKey } from "./create-key.ts"
 import { isPrimary, keyMetadata } from "./key-metadata.ts"
 import { keyOperation, type Operation, operation } from "./operation.ts"
 import { ReplicateKey } from "./replicate-key.ts"
+import { UpdatePrimaryRegion } from "./update-primary-region.ts"
 
 const MIN_WINDOW_DAYS = 7
 const MAX_WINDOW_DAYS = 30
@@ -48,7 +50,7 @@ const EnableKey = keyOperation({
   readOnly: false,
   rule: "enable",
   handle(_input, call, key) {
-    call.keys.saveRegional(key, { state: "Enabled" })
+    rotateOverdue(call.keys.saveRegional(key, { state: "Enabled" }), call)
     return {}
   },
 })
@@ -61,6 +63,39 @@ const DisableKey = keyOperation({
     call.keys.saveRegional(key, { state: "Disabled" })
     return {}
   },
+})
+
+const UpdateKeyDescription = keyOperation({
+  input: { KeyId: shape.requiredKeyId, Description: { ...shape.description, required: true } },
+  readOnly: false,
+  rule: "manage",
+  handle({ Description }, call, key) {
+    call.keys.saveRegional(key, { description: Description })
+    return {}
+  },
+})
+
+const GetKeyLastUsage = keyOperation({
+  input: { KeyId: shape.requiredKeyId },
+  readOnly: true,
+  rule: "read",
+  handle(_input, call, key) {
+    const use = call.keys.lastUse(key)
+    const created = new Date(key.createdAt)
+    return {
+      KeyId: key.arn,
+      ...(use === undefined ? {} : { KeyLastUsage: keyLastUsage(use) }),
+      TrackingStartDate: created,
+      KeyCreationDate: created,
+    }
+  },
+})
+
+const keyLastUsage = ({ operation: Operation, at, eventId, requestId }: LastUse) => ({
+  Operation,
+  Timestamp: new Date(at),
+  CloudTrailEventId: eventId,
+  KmsRequestId: requestId,
 })
 
 const ScheduleKeyDeletion = keyOperation({
@@ -107,5 +142,8 @@ export const keys: Record<string, Operation> = {
   DisableKey,
   ScheduleKeyDeletion,
   CancelKeyDeletion,
+  UpdateKeyDescription,
+  GetKeyLastUsage,
   ReplicateKey,
+  UpdatePrimaryRegion,
 }

@@ -1,4 +1,6 @@
 import type { Call } from "../call.ts"
+import { invalidKeyUsage } from "../faults.ts"
+import type { KeyUsage } from "../key-specs.ts"
 import type { StateRule } from "../key-state.ts"
 import type { Key } from "../keys.ts"
 import type { InputOf, Shape } from "../shapes.ts"
@@ -30,7 +32,15 @@ interface KeyOperationSpec<S extends Shape & { readonly KeyId: { readonly type: 
   /** Default false: a key is managed by its id or ARN. */
   readonly allowAlias?: boolean
   readonly rule: StateRule
+  /** The usage that the key must be for. */
+  readonly usage?: KeyUsage
   handle(input: InputOf<S>, call: Call, key: Key): Output
+}
+
+/** @throws KmsFault `InvalidKeyUsageException` */
+export function requireUsage(key: Key, usage: KeyUsage, operationName: string): void {
+  if (key.keyUsage !== usage)
+    throw invalidKeyUsage(`${key.arn} key usage is ${key.keyUsage} which is not valid for ${operationName}.`)
 }
 
 /**
@@ -50,6 +60,7 @@ export function keyOperation<
         rule: spec.rule,
         encryptionContext: input.EncryptionContext as Record<string, string> | undefined,
       })
+      if (spec.usage !== undefined) requireUsage(key, spec.usage, call.operation)
       const output = spec.handle(input as InputOf<S>, call, key)
       if (!spec.readOnly) call.notes.response ??= { keyId: key.arn }
       return output

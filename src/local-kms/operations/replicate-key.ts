@@ -1,16 +1,16 @@
 import { alreadyExists, unsupported, validation } from "../faults.ts"
 import * as shape from "../shapes.ts"
-import { checkTags, noteCreated, refusePolicy } from "./create-key.ts"
+import { checkTags, noteCreated, refusePolicy, requireKeyQuota } from "./create-key.ts"
 import { isPrimary, keyMetadata } from "./key-metadata.ts"
 import { keyOperation } from "./operation.ts"
 
 export const ReplicateKey = keyOperation({
   input: {
     KeyId: shape.requiredKeyId,
-    ReplicaRegion: { type: "string", min: 1, max: 32, pattern: /^([a-z]+-){2,3}\d+$/, required: true },
+    ReplicaRegion: shape.region,
     Policy: shape.policy,
     BypassPolicyLockoutSafetyCheck: { type: "boolean" },
-    Description: { type: "string", min: 0, max: 8192 },
+    Description: shape.description,
     Tags: shape.tags,
   },
   readOnly: false,
@@ -25,10 +25,12 @@ export const ReplicateKey = keyOperation({
     const scope = { ...key.scope, region }
     if (call.keys.load(scope, key.keyId) !== undefined)
       throw alreadyExists(`A replica of ${key.keyId} already exists in ${region}.`)
+    requireKeyQuota(call, scope)
+    const state = key.origin === "EXTERNAL" ? "PendingImport" : "Enabled"
     const replica = call.keys.insert(
       scope,
       key.keyId,
-      { createdAt: call.now, description: input.Description ?? "", state: "Enabled", tags },
+      { createdAt: call.now, description: input.Description ?? "", state, tags },
       { ...key, regions: [...key.regions, region] },
     )
     const metadata = keyMetadata(replica)

@@ -1,0 +1,41 @@
+import type { KMSClient } from "@aws-sdk/client-kms"
+import { onTestFinished } from "vitest"
+import { LocalKms, type LocalKmsOptions } from "../../src/local-kms/index.ts"
+import { temporaryFolder } from "./helpers.ts"
+
+/** The same behaviour is expected behind every door and on every store. */
+export interface Door {
+  /** Errors are the SDK's own classes. */
+  readonly isSdk: boolean
+  /** The KMS ends with the test. */
+  open(options?: LocalKmsOptions): Promise<{ readonly client: KMSClient; readonly kms: LocalKms }>
+}
+
+export const doors: Record<string, Door> = {
+  "the SDK's client, in memory": {
+    isSdk: true,
+    async open(options) {
+      const kms = disposed(LocalKms.inMemory(options))
+      return { kms, client: kms.client() }
+    },
+  },
+  "the direct client, in memory": {
+    isSdk: false,
+    async open(options) {
+      const kms = disposed(LocalKms.inMemory(options))
+      return { kms, client: kms.directClient() as unknown as KMSClient }
+    },
+  },
+  "the SDK's client, on disk": {
+    isSdk: true,
+    async open(options) {
+      const kms = disposed(await LocalKms.open(await temporaryFolder(), options))
+      return { kms, client: kms.client() }
+    },
+  },
+}
+
+function disposed(kms: LocalKms): LocalKms {
+  onTestFinished(() => kms.close())
+  return kms
+}
