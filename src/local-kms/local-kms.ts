@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto"
 import type { KMSClient, KMSClientConfig } from "@aws-sdk/client-kms"
 import { EnvelopeError } from "../core/index.ts"
 import type { AuditEvent } from "./audit.ts"
@@ -10,7 +11,19 @@ import { parsePrincipal } from "./principal.ts"
 import { type Quotas, readQuotas } from "./quotas.ts"
 import { awsService, SERVICE_ACCOUNT } from "./services.ts"
 import { memoryStore } from "./store/memory.ts"
-import { type EventQuery, queryEvents } from "./trail/query.ts"
+import { type Delivery, deliverTrail } from "./trail/deliver.ts"
+import { type SignedDigest, signDigest, signingKey } from "./trail/digest.ts"
+import type { EventQuery } from "./trail/query.ts"
+import {
+  type EventPage,
+  findEvents,
+  type PageOptions,
+  readEventPage,
+  type StreamOptions,
+  streamEvents,
+} from "./trail/search.ts"
+import type { DeliverySink } from "./trail/sink.ts"
+import { type AuditReport, type VerifyAuditOptions, verifyTrail } from "./trail/verify.ts"
 import { temporaryVault } from "./vault.ts"
 
 export interface LocalKmsOptions {
@@ -90,17 +103,23 @@ export class LocalKms {
   readonly region: string
   readonly #store: OpenedStore["store"]
   readonly #vault: OpenedStore["vault"]
+  readonly #storeId: string
+  readonly #clock: () => number
+  readonly #keepEvents: number
   readonly #dispatch: Dispatch
   readonly #running = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
 
-  private constructor({ store, vault }: OpenedStore, options: LocalKmsOptions, keepEvents: number) {
+  private constructor({ store, vault, storeId }: OpenedStore, options: LocalKmsOptions, keepEvents: number) {
     const { accountId = DEFAULT_ACCOUNT, region = DEFAULT_REGION, clock = Date.now } = options
     checkOptions(accountId, region)
     this.accountId = accountId
     this.region = region
     this.#store = store
     this.#vault = vault
+    this.#storeId = storeId
+    this.#clock = clock
+    this.#keepEvents = keepEvents
     const dispatch = createDispatcher({
       store,
       vault,
@@ -130,7 +149,7 @@ export class LocalKms {
   static inMemory(options: InMemoryOptions = {}): LocalKms {
     const { maxEvents = DEFAULT_MAX_EVENTS } = options
     if (!Number.isSafeInteger(maxEvents) || maxEvents < 0) throw new RangeError("maxEvents must be a whole number")
-    return new LocalKms({ store: memoryStore(), vault: temporaryVault() }, options, maxEvents)
+    return new LocalKms({ store: memoryStore(), vault: temporaryVault(), storeId: randomUUID() }, options, maxEvents)
   }
 
   /**
@@ -172,9 +191,57 @@ export class LocalKms {
    *
    * @throws EnvelopeError `Closed`
    */
-  async events(query: EventQuery = {}): Promise<AuditEvent[]> {
-    this.#requireOpen()
-    return this.#store.read((reader) => queryEvents(reader, query))
+  async events(query: EventQuery & Pick<StreamOptions, "last"> = {}): Promise<AuditEvent[]> {
+    return findEvents(this.#storeWhileOpen, query, query.last)
+  }
+
+  /** The same in pages, for long trails. @throws EnvelopeError `Closed`; RangeError for a limit or cursor that is none */
+  async eventPage(query: EventQuery = {}, options: PageOptions = {}): Promise<EventPage> {
+    return readEventPage(this.#storeWhileOpen, query, options)
+  }
+
+  /** The same one by one, and with `follow` those to come. @throws EnvelopeError `Closed`; the signal's reason */
+  streamEvents(query: EventQuery = {}, options: StreamOptions = {}): AsyncGenerator<AuditEvent, void, undefined> {
+    return streamEvents(this.#storeWhileOpen, query, options)
+  }
+
+  /**
+   * Compares the audit trail with what this KMS wrote, and names the events that were removed, edited, moved or added
+   * since. What was cut off together with everything after it, by whoever put an older copy of the whole store in
+   * place, shows only against a digest that was kept elsewhere.
+   *
+   * @throws EnvelopeError `Closed`
+   */
+  async verifyAudit(options: VerifyAuditOptions = {}): Promise<AuditReport> {
+    const trail = { vault: this.#vault, keepEvents: this.#keepEvents }
+    return verifyTrail(this.#storeWhileOpen, trail, options)
+  }
+
+  /**
+   * Signs what the trail holds now (RSASSA-PKCS1-v1_5 with SHA-256 under a 2,048-bit key of the store). When nothing is
+   * new, that is the last digest again, and `undefined` while there is no event.
+   *
+   * @throws EnvelopeError `KmsStore` for a trail that was changed, `Closed`
+   */
+  async signAudit(): Promise<SignedDigest | undefined> {
+    return signDigest(this.#storeWhileOpen, this.#vault, this.#digestOptions())
+  }
+
+  /** The key that verifies digests, as PEM (SubjectPublicKeyInfo). @throws EnvelopeError `KmsStore`, `Closed` */
+  async auditPublicKey(): Promise<string> {
+    const { publicKey } = await signingKey(this.#storeWhileOpen, this.#vault)
+    return publicKey.export({ format: "pem", type: "spki" }) as string
+  }
+
+  /**
+   * Delivers the events that a destination has not got yet as CloudTrail log files with signed digest files. May be
+   * interrupted at any time: the next delivery goes on, and no event is there twice.
+   *
+   * @param destination a folder's path, or another sink
+   * @throws EnvelopeError `KmsStore` for a trail that was changed, `Closed`; the destination's own errors
+   */
+  async deliverAudit(destination: string | DeliverySink): Promise<Delivery> {
+    return deliverTrail(this.#storeWhileOpen, this.#vault, destination, this.#digestOptions())
   }
 
   /** Requests counted by operation, key and month. @throws EnvelopeError `Closed` */
@@ -196,6 +263,21 @@ export class LocalKms {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+
+  /** For work that takes many steps: it ends with the KMS. */
+  readonly #storeWhileOpen: OpenedStore["store"] = {
+    transaction: async (work) => {
+      this.#requireOpen()
+      return this.#track(this.#store.transaction(work))
+    },
+    read: (work) => {
+      this.#requireOpen()
+      return this.#store.read(work)
+    },
+    close: () => this.close(),
+  }
+
+  #digestOptions = () => ({ storeId: this.#storeId, now: this.#clock() })
 
   readonly #dispatchWhileOpen: Dispatch = async (request) => {
     this.#requireOpen()
