@@ -1,4 +1,4 @@
-import type { Decision, Refused } from "./evaluate.ts"
+import type { Refused } from "./evaluate.ts"
 import type { PolicyRequest } from "./request.ts"
 
 /** The end of the error text: which kind of policy refused, or did not allow (POL-7.1). */
@@ -14,6 +14,3 @@ export function denialReason(action: string, refused: Refused): string {
 /** The message of `AccessDeniedException`. */
 export const accessDeniedMessage = ({ caller, action, resource }: PolicyRequest, refused: Refused): string =>
   `User: ${caller.arn} is not authorized to perform: ${action} on resource: ${resource} ${denialReason(action, refused)}`
-
-export const denialMessage = (request: PolicyRequest, decision: Decision): string | undefined =>
-  decision.allowed ? undefined : accessDeniedMessage(request, decision)

@@ -90,12 +90,6 @@ function resolve(pattern: Pattern, lookup: Lookup): readonly Token[] | undefined
 export const isResolvable = (pattern: Pattern, lookup: Lookup): boolean =>
   !pattern.hasVariables || resolve(pattern, lookup) !== undefined
 
-/** What the pattern stands for in this request, for showing it. */
-export const resolvedText = (pattern: Pattern, lookup: Lookup): string | undefined =>
-  resolve(pattern, lookup)
-    ?.map((token) => (token === MANY ? "*" : token === ONE ? "?" : String(token)))
-    .join("")
-
 export function matchesPattern(pattern: Pattern, text: string, lookup: Lookup): boolean {
   if (pattern.literal !== undefined) return pattern.literal === text
   const tokens = resolve(pattern, lookup)

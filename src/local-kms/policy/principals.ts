@@ -27,7 +27,7 @@ function strongestMatch(stated: readonly StatedPrincipal[], caller: Caller): Pri
 }
 
 /** POL-2.2. */
-export function matchPrincipal(stated: StatedPrincipal, caller: Caller): PrincipalMatch {
+function matchPrincipal(stated: StatedPrincipal, caller: Caller): PrincipalMatch {
   switch (stated.type) {
     case "anyone":
       return "direct"
