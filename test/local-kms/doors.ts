@@ -1,7 +1,8 @@
 import type { KMSClient } from "@aws-sdk/client-kms"
+import * as sdk from "@aws-sdk/client-kms"
 import { onTestFinished } from "vitest"
 import { LocalKms, type LocalKmsOptions } from "../../src/local-kms/index.ts"
-import { temporaryFolder } from "./helpers.ts"
+import { type Send, temporaryFolder } from "./helpers.ts"
 
 /** The same behaviour is expected behind every door and on every store. */
 export interface Door {
@@ -39,3 +40,14 @@ function disposed(kms: LocalKms): LocalKms {
   onTestFinished(() => kms.close())
   return kms
 }
+
+/** Sends through any of the clients, by the operation's name. */
+export const senderOf =
+  (client: KMSClient): Send =>
+  (operation, input = {}) => {
+    // biome-ignore lint/performance/noDynamicNamespaceImportAccess: nothing is bundled here.
+    const Command = sdk[`${operation}Command` as keyof typeof sdk] as unknown as new (
+      input: object,
+    ) => sdk.ListKeysCommand
+    return client.send(new Command(input))
+  }
