@@ -3,10 +3,12 @@ import { parsePrincipal } from "../../../src/local-kms/principal.ts"
 import { memoryStore } from "../../../src/local-kms/store/memory.ts"
 import type { Store } from "../../../src/local-kms/store/store.ts"
 import { appendEvent, type Trail } from "../../../src/local-kms/trail/append.ts"
+import { signingKey } from "../../../src/local-kms/trail/digest.ts"
 import { type EventRecord, eventKey } from "../../../src/local-kms/trail/records.ts"
 import { temporaryVault, type Vault } from "../../../src/local-kms/vault.ts"
 import { ACCOUNT, REGION } from "../helpers.ts"
 
+const SIGNING_KEY = "audit/signing-key"
 export const NOW = Date.UTC(2026, 4, 20, 20, 45)
 export const STORE_ID = "6f1c9f3a-0000-4000-8000-000000000001"
 
@@ -57,6 +59,23 @@ export function makeEvent(options: EventOptions = {}): AuditEvent {
 /** A trail of `count` events, one a second. */
 export async function trailOf(count: number, keepEvents?: number): Promise<TestTrail> {
   const trail = emptyTrail(keepEvents)
+  await append(
+    trail,
+    Array.from({ length: count }, (_, i) => makeEvent({ at: NOW + i * 1000 })),
+  )
+  return trail
+}
+
+const sharedVault = temporaryVault()
+let sharedKey: object | undefined
+
+/** The same with a signing key that tests share, because making one takes long. */
+export async function signingTrailOf(count: number): Promise<TestTrail> {
+  const trail = { ...emptyTrail(), vault: sharedVault }
+  if (sharedKey === undefined) {
+    await signingKey(trail.store, trail.vault)
+    sharedKey = trail.store.read((reader) => reader.get(SIGNING_KEY))!
+  } else await trail.store.transaction((tx) => tx.put(SIGNING_KEY, sharedKey!))
   await append(
     trail,
     Array.from({ length: count }, (_, i) => makeEvent({ at: NOW + i * 1000 })),
