@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import type { KmsFault } from "./faults.ts"
 import type { Scope } from "./identifiers.ts"
-import { type Principal, userIdentity } from "./principal.ts"
+import { type CallerSession, type Principal, userIdentity } from "./principal.ts"
 import { type AwsService, serviceHost } from "./services.ts"
 import type { Member, Shape } from "./shapes.ts"
 import { lowerCamel } from "./validation.ts"
@@ -32,6 +32,14 @@ export interface AuditEvent {
   readonly managementEvent: true
   readonly recipientAccountId: string
   readonly eventCategory: "Management"
+  readonly tlsDetails?: TlsDetails
+}
+
+/** How a request came over TLS. */
+export interface TlsDetails {
+  readonly tlsVersion: string
+  readonly cipherSuite: string
+  readonly clientProvidedHostHeader: string
 }
 
 const SERVICE = "kms.amazonaws.com"
@@ -51,6 +59,8 @@ export interface RequestRecord {
   readonly readOnly: boolean
   readonly principal: Principal
   readonly service?: AwsService | undefined
+  readonly session?: CallerSession | undefined
+  readonly tlsDetails?: TlsDetails | undefined
   readonly scope: Scope
   readonly now: number
   readonly requestId: string
@@ -63,7 +73,7 @@ export interface RequestRecord {
 
 export function requestEvent(record: RequestRecord): AuditEvent {
   const { notes, fault, scope, service } = record
-  const identity = userIdentity(record.principal)
+  const identity = userIdentity(record.principal, record.session)
   return {
     ...commonFields(record.now, scope),
     userIdentity: service === undefined ? identity : { ...identity, invokedBy: "AWS Internal" },
@@ -80,6 +90,7 @@ export function requestEvent(record: RequestRecord): AuditEvent {
     readOnly: record.readOnly,
     ...(notes.resources.length === 0 ? {} : { resources: notes.resources }),
     eventType: "AwsApiCall",
+    ...(record.tlsDetails === undefined ? {} : { tlsDetails: record.tlsDetails }),
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { wipe } from "../crypto/index.ts"
-import { auditedParameters, requestEvent } from "./audit.ts"
+import { auditedParameters, requestEvent, type TlsDetails } from "./audit.ts"
 import type { Authorize } from "./authorization.ts"
 import { type Call, createCall } from "./call.ts"
 import { doWhatIsDue } from "./due.ts"
@@ -10,7 +10,7 @@ import { isTrackedUse, noteUse } from "./last-use.ts"
 import { countRequest } from "./meter.ts"
 import { findOperation, type Operation, type Output } from "./operations/index.ts"
 import { Preparation } from "./preparation.ts"
-import type { Principal } from "./principal.ts"
+import type { CallerSession, Principal } from "./principal.ts"
 import type { Quotas } from "./quotas.ts"
 import { type AwsService, SERVICE_ACCOUNT } from "./services.ts"
 import type { Store, StoreTransaction } from "./store/store.ts"
@@ -29,6 +29,9 @@ export interface KmsRequest {
   readonly sourceIpAddress: string
   /** The AWS service that acts for the principal: a door sets it by what the operator registered, never by the request. */
   readonly service?: AwsService | undefined
+  /** For the event: what signed the request, and how it came. */
+  readonly session?: CallerSession | undefined
+  readonly tlsDetails?: TlsDetails | undefined
 }
 
 export type KmsReply =

@@ -35,7 +35,7 @@ function parseBody(body: Uint8Array): unknown {
   }
 }
 
-function encodeReply(reply: KmsReply): JsonReply {
+export function encodeReply(reply: KmsReply): JsonReply {
   const headers = { "content-type": "application/x-amz-json-1.1", "x-amzn-requestid": reply.requestId }
   if ("fault" in reply) return { statusCode: reply.fault.statusCode, headers, body: encodeFault(reply.fault) }
   // Operations without an output answer with an empty body.

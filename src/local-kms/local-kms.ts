@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto"
 import type { KMSClient, KMSClientConfig } from "@aws-sdk/client-kms"
 import { EnvelopeError } from "../core/index.ts"
+import { type AccessKeys, accessKeys } from "./access-keys.ts"
 import type { AuditEvent } from "./audit.ts"
 import { authorizeAccount } from "./authorization.ts"
 import { type Caller, type DirectClient, directClient, sdkClient } from "./clients.ts"
 import { createDispatcher, type Dispatch } from "./dispatcher.ts"
+import { type KmsServer, type ListenOptions, listen } from "./http/listen.ts"
 import { readUsage, type Usage } from "./meter.ts"
 import { type OpenedStore, openStore, type RootKeyOptions } from "./open-store.ts"
 import { parsePrincipal } from "./principal.ts"
@@ -101,6 +103,8 @@ const PARTITION = "aws"
 export class LocalKms {
   readonly accountId: string
   readonly region: string
+  /** Who may sign requests that come over HTTP. */
+  readonly accessKeys: AccessKeys
   readonly #store: OpenedStore["store"]
   readonly #vault: OpenedStore["vault"]
   readonly #storeId: string
@@ -108,7 +112,9 @@ export class LocalKms {
   readonly #keepEvents: number
   readonly #dispatch: Dispatch
   readonly #running = new Set<Promise<unknown>>()
+  readonly #servers = new Set<KmsServer>()
   #closing: Promise<void> | undefined
+  #isClosed = false
 
   private constructor({ store, vault, storeId }: OpenedStore, options: LocalKmsOptions, keepEvents: number) {
     const { accountId = DEFAULT_ACCOUNT, region = DEFAULT_REGION, clock = Date.now } = options
@@ -130,6 +136,7 @@ export class LocalKms {
       keepEvents,
     })
     this.#dispatch = (request) => this.#track(dispatch(request))
+    this.accessKeys = accessKeys(this.#storeWhileOpen, vault, clock)
   }
 
   /**
@@ -184,6 +191,29 @@ export class LocalKms {
       client: (options = {}) => sdkClient(this.#dispatchWhileOpen, caller(options), options.config ?? {}),
       directClient: (options = {}) => directClient(this.#dispatchWhileOpen, caller(options)),
     }
+  }
+
+  /**
+   * Serves this KMS, and STS's GetCallerIdentity and AssumeRole, over HTTP: for any AWS SDK and the AWS CLI. Requests
+   * must be signed with one of `accessKeys`, unless `open` says otherwise. Ends with `close()` of either.
+   *
+   * @throws TypeError for a host that other machines can reach without `tls` or `insecure`
+   */
+  async listen(options: ListenOptions = {}): Promise<KmsServer> {
+    this.#requireOpen()
+    const { accountId, region } = this
+    const served = {
+      dispatch: this.#dispatchWhileOpen,
+      store: this.#storeWhileOpen,
+      vault: this.#vault,
+      clock: this.#clock,
+      partition: PARTITION,
+      accountId,
+      region,
+    }
+    const server = await this.#track(listen(served, options))
+    this.#servers.add(server)
+    return server
   }
 
   /**
@@ -250,9 +280,12 @@ export class LocalKms {
     return this.#store.read(readUsage)
   }
 
-  /** Waits for running requests, closes the store and overwrites the key that seals all key material. */
+  /** Closes the HTTP doors, waits for running requests, closes the store and overwrites the key that seals all key material. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      // Requests that came over HTTP are answered first.
+      if (this.#servers.size > 0) await Promise.all([...this.#servers].map((server) => server.close()))
+      this.#isClosed = true
       await Promise.allSettled(this.#running)
       await this.#store.close()
       this.#vault.close()
@@ -285,7 +318,7 @@ export class LocalKms {
   }
 
   #requireOpen(): void {
-    if (this.#closing !== undefined) throw new EnvelopeError("Closed", "the embedded KMS is closed")
+    if (this.#isClosed) throw new EnvelopeError("Closed", "the embedded KMS is closed")
   }
 
   #track<T>(running: Promise<T>): Promise<T> {

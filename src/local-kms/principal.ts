@@ -52,23 +52,38 @@ const assumedRole = (
   name: role,
 })
 
+/** What a request was signed with. */
+export interface CallerSession {
+  readonly accessKeyId: string
+  /** When the role's session began; milliseconds since 1970. */
+  readonly issuedAt?: number
+}
+
 /** The `userIdentity` of an event (CloudTrail record contents, userIdentity element). */
-export function userIdentity(principal: Principal): Record<string, unknown> {
+export function userIdentity(principal: Principal, session?: CallerSession): Record<string, unknown> {
   const { type, accountId, arn, identityArn, name } = principal
-  if (type === "Root") return { type, principalId: accountId, arn, accountId }
-  if (type === "IAMUser") return { type, principalId: uniqueId("AIDA", identityArn), arn, accountId, userName: name }
+  const key = session === undefined ? {} : { accessKeyId: session.accessKeyId }
+  if (type === "Root") return { type, principalId: accountId, arn, accountId, ...key }
+  if (type === "IAMUser")
+    return { type, principalId: uniqueId("AIDA", identityArn), arn, accountId, ...key, userName: name }
   const roleId = uniqueId("AROA", identityArn)
   return {
     type,
     principalId: `${roleId}:${arn.slice(arn.lastIndexOf("/") + 1)}`,
     arn,
     accountId,
+    ...key,
     sessionContext: {
       sessionIssuer: { type: "Role", principalId: roleId, arn: identityArn, accountId, userName: name },
-      attributes: { mfaAuthenticated: "false" },
+      attributes: {
+        ...(session?.issuedAt === undefined ? {} : { creationDate: eventTime(session.issuedAt) }),
+        mfaAuthenticated: "false",
+      },
     },
   }
 }
+
+const eventTime = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`
 
 const ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
