@@ -2,7 +2,12 @@ import { rmSync } from "node:fs"
 import { defineConfig, type Options } from "tsup"
 import { builtinModules } from "./scripts/builtin-modules.ts"
 
-const library = { index: "src/index.ts", "local-kms": "src/local-kms/index.ts", testing: "src/testing/index.ts" }
+const library = {
+  index: "src/index.ts",
+  cost: "src/cost/index.ts",
+  "local-kms": "src/local-kms/index.ts",
+  testing: "src/testing/index.ts",
+}
 const cli = { cli: "src/cli/main.ts" }
 /** What worker threads run: found beside the code that starts them, no entry for users. */
 const lane = { lane: "src/framing/lane.ts" }

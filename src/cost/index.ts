@@ -1,0 +1,5 @@
+export { type Bill, type BillInput, type BillLine, type KeyLife, kmsBill } from "./bill.ts"
+export { type BucketKey, estimateCost, type Workload, workloadRequests } from "./estimate.ts"
+export { formatUsd, type MicroUsd } from "./money.ts"
+export { monthOf } from "./month.ts"
+export { type PriceTable, pricesOf, priceTables, type RequestClass, requestClass } from "./prices.ts"
