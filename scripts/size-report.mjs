@@ -17,6 +17,7 @@ const rows = [
   ["decrypt, raw AES keyring", "{ decrypt, rawAesKeyring }", "index", true],
   ["decrypt, KMS keyring", "{ decrypt, kmsKeyring }", "index", false],
   ["kms-envelope, all of it", "* as all", "index", false],
+  ["kms-envelope/cost", "* as all", "cost", true],
   ["kms-envelope/local-kms", "* as all", "local-kms", true],
   ["kms-envelope/testing", "* as all", "testing", true],
 ]
