@@ -8,7 +8,7 @@ export const definedClauses = (markdown: string): string[] =>
   [...markdown.matchAll(/^\*\*([A-Z]{3,}-\d+\.\d+)\*\*/gm)].map(([, clause]) => clause!)
 
 /** Clauses that a text names. */
-export const citedClauses = (text: string): string[] => text.match(CLAUSE) ?? []
+const citedClauses = (text: string): string[] => text.match(CLAUSE) ?? []
 
 /** The texts of all files under a folder whose names end so, by path. */
 export function readTexts(folder: string, ending: string): Map<string, string> {
