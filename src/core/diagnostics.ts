@@ -21,8 +21,8 @@ export type TracedOperation = keyof typeof tracing
  */
 export interface MessageTrace {
   /**
-   * `encrypt`, `decrypt`, `encryptFile`, `decryptFile`, `encryptStream`, `decryptStream`, `openMessage`, or `reencrypt` on
-   * both channels.
+   * `encrypt`, `decrypt`, `encryptInto`, `decryptInto`, `encryptFile`, `decryptFile`, `encryptStream`, `decryptStream`,
+   * `openMessage`, or `reencrypt` on both channels.
    */
   operation: string
   /** For instance 0x0478. */
