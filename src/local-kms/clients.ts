@@ -4,12 +4,13 @@ import type { KmsClient } from "../core/index.ts"
 import type { Dispatch } from "./dispatcher.ts"
 import type { KmsFault } from "./faults.ts"
 import { answerJson } from "./json-protocol.ts"
-import type { Principal } from "./principal.ts"
+import type { CallerSession, Principal } from "./principal.ts"
 import type { AwsService } from "./services.ts"
 
 export interface Caller {
   readonly principal: Principal
   readonly region: string
+  readonly session?: CallerSession
   /** The AWS service that acts for the principal. */
   readonly service?: AwsService
 }

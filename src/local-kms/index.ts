@@ -1,9 +1,11 @@
 export type { AccessKeys } from "./access-keys.ts"
 export type { AuditEvent } from "./audit.ts"
+export type { BillOptions } from "./bill.ts"
 export { isLocalCiphertext } from "./ciphertext.ts"
 export type { DirectClient } from "./clients.ts"
 export type { AccessKey, AccessKeyOptions, NewAccessKey } from "./credentials.ts"
 export type { KmsServer, ListenOptions, TlsOptions } from "./http/listen.ts"
+export { type KeyType, keyTypes } from "./key-types.ts"
 export {
   type CallerOptions,
   type ClientOptions,

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto"
 import type { KMSClient, KMSClientConfig } from "@aws-sdk/client-kms"
 import { EnvelopeError } from "../core/index.ts"
+import type { Bill } from "../cost/index.ts"
 import { type AccessKeys, accessKeys } from "./access-keys.ts"
 import type { AuditEvent } from "./audit.ts"
 import { authorizeAccount } from "./authorization.ts"
+import { actualBill, type BillOptions } from "./bill.ts"
 import { type Caller, type DirectClient, directClient, sdkClient } from "./clients.ts"
 import { createDispatcher, type Dispatch } from "./dispatcher.ts"
 import { type KmsServer, type ListenOptions, listen } from "./http/listen.ts"
@@ -280,6 +282,16 @@ export class LocalKms {
     return this.#store.read(readUsage)
   }
 
+  /**
+   * What AWS KMS would have charged for the requests and the keys of a month.
+   *
+   * @throws RangeError for no month or one without known prices; EnvelopeError `Closed`
+   */
+  async bill({ month, accountId = this.accountId }: BillOptions = {}): Promise<Bill> {
+    const now = new Date(this.#clock())
+    return this.#storeWhileOpen.read((reader) => actualBill(reader, accountId, now, month))
+  }
+
   /** Closes the HTTP doors, waits for running requests, closes the store and overwrites the key that seals all key material. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
@@ -330,7 +342,8 @@ export class LocalKms {
 
   #caller({ principal, region = this.region }: CallerOptions): Caller {
     checkOptions(this.accountId, region)
-    return { principal: parsePrincipal(principal ?? `arn:${PARTITION}:iam::${this.accountId}:root`), region }
+    const caller = parsePrincipal(principal ?? `arn:${PARTITION}:iam::${this.accountId}:root`)
+    return { principal: caller, region, ...(caller.type === "AssumedRole" && { session: { issuedAt: this.#clock() } }) }
   }
 }
 

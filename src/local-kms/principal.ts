@@ -52,9 +52,10 @@ const assumedRole = (
   name: role,
 })
 
-/** What a request was signed with. */
+/** What is known of how a caller came to call. */
 export interface CallerSession {
-  readonly accessKeyId: string
+  /** What the request was signed with; absent in process. */
+  readonly accessKeyId?: string
   /** When the role's session began; milliseconds since 1970. */
   readonly issuedAt?: number
 }
@@ -62,7 +63,7 @@ export interface CallerSession {
 /** The `userIdentity` of an event (CloudTrail record contents, userIdentity element). */
 export function userIdentity(principal: Principal, session?: CallerSession): Record<string, unknown> {
   const { type, accountId, arn, identityArn, name } = principal
-  const key = session === undefined ? {} : { accessKeyId: session.accessKeyId }
+  const key = session?.accessKeyId === undefined ? {} : { accessKeyId: session.accessKeyId }
   if (type === "Root") return { type, principalId: accountId, arn, accountId, ...key }
   if (type === "IAMUser")
     return { type, principalId: uniqueId("AIDA", identityArn), arn, accountId, ...key, userName: name }

@@ -37,7 +37,12 @@ const FOREVER = { ExpirationModel: "KEY_MATERIAL_DOES_NOT_EXPIRE" }
 /** A day long the same parameters do, and key pairs take their time. */
 const parametersOf = new Map<string, Parameters & { readonly ParametersValidTo: Date }>()
 
-async function importInto(send: Send, KeyId: string, material: Uint8Array, input: object = FOREVER) {
+async function importInto(
+  send: Send,
+  KeyId: string,
+  material: Uint8Array,
+  input: object = FOREVER,
+): Promise<{ readonly KeyId: string; readonly KeyMaterialId: string }> {
   const { KeyMetadata } = await send("DescribeKey", { KeyId })
   const { Arn } = KeyMetadata
   const parameters = parametersOf.get(Arn) ?? (await send("GetParametersForImport", { KeyId, ...WRAPPING }))
