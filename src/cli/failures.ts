@@ -51,7 +51,7 @@ export const failureClasses = {
   policy: {
     exitCode: 14,
     description: "the commitment or signature policy refuses the message",
-    codes: ["CommitmentPolicy", "SignedMessage"],
+    codes: ["CommitmentPolicy", "SignedMessage", "UnsignedMessage"],
   },
   limit: {
     exitCode: 15,

@@ -24,6 +24,8 @@ export type EnvelopeErrorCode =
   | "LimitExceeded"
   /** A signed message where only unsigned ones are released before their end. */
   | "SignedMessage"
+  /** An unsigned message where the caller requires a signature. */
+  | "UnsignedMessage"
   /** The handle or keyring was closed before the call. */
   | "Closed"
   /** The embedded KMS's store cannot be opened: wrong root key, newer version, damaged. */

@@ -75,7 +75,10 @@ export function openBody(
   out?: Uint8Array,
 ): Uint8Array {
   const opener = frameOpener(job.suite, job.key, job.messageId)
-  if (scan.frameCount === 1 && out === undefined) return opener.open(message, nextFrame(message, bodyAt, 1, job.shape))
+  if (scan.frameCount === 1 && out === undefined) {
+    const { buffer, byteOffset, length } = opener.open(message, nextFrame(message, bodyAt, 1, job.shape))
+    return new Uint8Array(buffer, byteOffset, length)
+  }
   const plaintext = out ?? new Uint8Array(scan.plaintextLength)
   openFrames(opener, job.shape, scan, message, bodyAt, 0, scan.frameCount, plaintext)
   return plaintext

@@ -40,19 +40,21 @@ export interface ReadPlan {
   /** Pairs that the message must have. */
   readonly expected: EncryptionContext
   readonly requiredKeys: ReadonlySet<string> | undefined
+  readonly requireSigned: boolean
   readonly limits: Limits
   readonly signal: AbortSignal | undefined
 }
 
 /** @throws TypeError, RangeError */
 export function planRead(options: DecryptOptions): ReadPlan {
-  const { keyring, signal } = options
+  const { keyring, requiredContextKeys, requireSigned = false, signal } = options
   checkKeyring(keyring)
   const expected = copyContext(options.encryptionContext)
-  const requiredKeys = checkRequiredKeys(options.requiredContextKeys, expected)
+  const requiredKeys = checkRequiredKeys(requiredContextKeys, expected)
   const commitmentPolicy = checkPolicy(options.commitmentPolicy)
   signal?.throwIfAborted()
-  return { keyring, commitmentPolicy, expected, requiredKeys, limits: resolveLimits(options), signal }
+  const limits = resolveLimits(options)
+  return { keyring, commitmentPolicy, expected, requiredKeys, requireSigned, limits, signal }
 }
 
 /** A message whose header is authentic. */
@@ -70,12 +72,15 @@ export interface OpenedRead {
  * Everything between a header's bytes and the first frame, in order (MSG-8.1; specification: client-apis/decrypt):
  * policy, context, materials, commitment, header tag.
  *
- * @throws EnvelopeError `CommitmentPolicy`, `ContextMismatch`, `MalformedMessage`, `NoMatchingKey`, `UnwrapFailed`,
+ * @throws EnvelopeError `CommitmentPolicy`, `UnsignedMessage`, `ContextMismatch`, `MalformedMessage`, `NoMatchingKey`, `UnwrapFailed`,
  *   `KmsError`, `TamperedMessage`
  */
 export function openRead(plan: ReadPlan, header: Header): MaybePromise<OpenedRead> {
   const { suite, wrappedKeys } = header
   checkSuiteToRead(plan.commitmentPolicy, suite)
+  if (plan.requireSigned && !suite.signed) {
+    throw new EnvelopeError("UnsignedMessage", "the message is not signed, and requireSigned asks for a signature")
+  }
   // MSG-3.4: a signature cannot be stripped by changing the suite.
   if (suite.signed !== Object.hasOwn(header.encryptionContext, PUBLIC_KEY)) {
     throw malformed(suite.signed ? "a signed message has no public key" : "an unsigned message has a public key")

@@ -41,6 +41,11 @@ export interface DecryptOptions extends Partial<Limits> {
   readonly encryptionContext?: EncryptionContext
   /** Keys of `encryptionContext` that the header need not store; keyring and header tag authenticate them. */
   readonly requiredContextKeys?: readonly string[]
+  /**
+   * Refuse unsigned messages. Without it, whoever may decrypt can forge an unsigned message where signed ones are
+   * expected. Default: false.
+   */
+  readonly requireSigned?: boolean
   /** Default: `RequireEncryptRequireDecrypt`, which refuses messages of version 1. */
   readonly commitmentPolicy?: CommitmentPolicy
   /** Aborts the call with the signal's reason. */

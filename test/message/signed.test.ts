@@ -32,6 +32,21 @@ async function feed(stream: ReturnType<typeof decryptStream>, part: Uint8Array):
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
+describe("requireSigned", () => {
+  it("refuses unsigned messages in every way of reading, before the keyring is asked", async () => {
+    const unsigned = await encrypt("forged by a reader", { keyring })
+    const deaf = { name: "deaf", wrap: keyring.wrap, unwrap: () => expect.unreachable() }
+    const options = { keyring: deaf, requireSigned: true }
+    expect(await codeOf(() => decrypt(unsigned, options))).toBe("UnsignedMessage")
+    expect(await codeOf(() => openMessage(unsigned, options))).toBe("UnsignedMessage")
+    expect(await codeOf(() => through(decryptStream(options), [unsigned]))).toBe("UnsignedMessage")
+  })
+
+  it("accepts signed ones", async () => {
+    expect((await decrypt(message, { keyring, requireSigned: true })).plaintext).toEqual(new Uint8Array(pattern(44)))
+  })
+})
+
 describe("A signed message", () => {
   // MSG-7.2
   it("decrypted whole is released only with a good signature", async () => {
