@@ -87,7 +87,9 @@ function keyHours(
   { chargedRotations }: PriceTable,
 ): { readonly key: number; readonly rotations: number } {
   const end = Math.min(period.end, endedAt?.getTime() ?? Number.POSITIVE_INFINITY)
-  const hoursFrom = (from: Date): number => hoursBetween(Math.max(period.start, from.getTime()), end)
+  // A replica may be younger than the rotations of the key.
+  const hoursFrom = (from: Date): number =>
+    hoursBetween(Math.max(period.start, createdAt.getTime(), from.getTime()), end)
   const charged = [...rotations].sort((a, b) => a.getTime() - b.getTime()).slice(0, chargedRotations)
   return { key: hoursFrom(createdAt), rotations: sum(charged.map(hoursFrom)) }
 }

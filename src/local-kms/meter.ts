@@ -34,6 +34,11 @@ export function countRequest(
   tx.put(path, { month, accountId, operation, ...(keyArn === undefined ? {} : { keyArn }), count })
 }
 
+/** The counters of one month and calling account. */
+export function* readCounts(reader: StoreReader, month: string, accountId: string): Generator<Count> {
+  for (const [, count] of reader.range<Count>(`${PREFIX}${month}/${accountId}/`)) yield count
+}
+
 export function readUsage(reader: StoreReader): Usage {
   let requests = 0
   const byOperation: Record<string, number> = {}

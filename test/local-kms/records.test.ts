@@ -50,6 +50,8 @@ test("KMS-3.4: a session leaves these records and no others", async () => {
       `used/${ACCOUNT}/${REGION}/${keyId}`,
       ...events,
       "head/events",
+      `life/${arn}`,
+      `life/${arn.replace(REGION, REPLICA_REGION)}`,
       `meter/2026-05/${ACCOUNT}/Encrypt/-`,
       ...["CreateKey", "CreateAlias", "ReplicateKey", "GenerateDataKey"].map(
         (name) => `meter/2026-05/${ACCOUNT}/${name}/${arn}`,

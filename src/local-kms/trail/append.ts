@@ -1,4 +1,5 @@
 import type { AuditEvent } from "../audit.ts"
+import { noteLife } from "../lives.ts"
 import type { StoreTransaction } from "../store/store.ts"
 import type { Vault } from "../vault.ts"
 import { blockKey, blockOf } from "./blocks.ts"
@@ -35,6 +36,7 @@ export function appendEvent(tx: StoreTransaction, event: AuditEvent, { vault, ke
   const mac = eventMac(vault, n, previous, text)
   const seal = nextSeal(vault, head.seal, mac)
   tx.putJson(eventKey(n), `{"n":${n},"previous":"${previous}","mac":"${mac}","event":${text}}`)
+  noteLife(tx, event)
   const first =
     n % GROUP === 0 && keepEvents !== Number.POSITIVE_INFINITY ? drop(tx, head, keepEvents, { mac, seal }) : head.first
   tx.put(HEAD, { next: n + 1, mac, seal, first })
