@@ -1,4 +1,4 @@
-import { constants, createCipheriv, createPublicKey, publicEncrypt, randomBytes } from "node:crypto"
+import { constants, createCipheriv, createHmac, createPublicKey, publicEncrypt, randomBytes } from "node:crypto"
 import { describe, expect, test } from "vitest"
 import { doors, senderOf } from "./doors.ts"
 import { ACCOUNT, bytes, createKey, DAY_MS, memoryKms, REGION, type Send, sendTo } from "./helpers.ts"
@@ -310,12 +310,13 @@ test("a disabled key that gets its material again is as disabled as before", asy
   expect((await describeKey(send, keyId)).KeyState).toBe("Disabled")
 })
 
-test("an HMAC key takes imported material of its own length", async () => {
+test("an HMAC key takes imported material of its own length, and its codes are those of FIPS 198-1", async () => {
   const { send } = setUp()
   const { keyId } = await external(send, { KeySpec: "HMAC_384", KeyUsage: "GENERATE_VERIFY_MAC" })
   await importInto(send, keyId, bytes(48, 1))
   const input = { KeyId: keyId, Message: bytes(3), MacAlgorithm: "HMAC_SHA_384" }
-  expect((await send("GenerateMac", input)).Mac).toHaveLength(48)
+  const expected = createHmac("sha384", bytes(48, 1)).update(bytes(3)).digest()
+  expect((await send("GenerateMac", input)).Mac).toEqual(Uint8Array.from(expected))
 })
 
 test("each Region of a multi-Region key imports for itself, and rotates once all have the material", async () => {
