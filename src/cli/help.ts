@@ -1,6 +1,6 @@
 import { type FailureClass, failureClasses } from "./failures.ts"
 
-export const commandGroups = { messages: "Messages:", keys: "Keys:" }
+export const commandGroups = { messages: "Messages:", keys: "Keys:", server: "The embedded KMS:" }
 
 export const help = {
   program: `Encrypts files and streams with envelope encryption: a data key of their own for each, wrapped by a KMS key.
@@ -21,6 +21,15 @@ Messages are those of the AWS Encryption SDK. The KMS is one embedded in this co
   aliasList: "list the names",
   aliasUpdate: "let a name stand for another key",
   aliasDelete: "forget a name; its key stays",
+  kms: "run the embedded KMS for other programs",
+  kmsServe: "serve it over HTTP, as AWS KMS, until a signal ends it",
+  principal: "say who may call the embedded KMS over HTTP",
+  accessKey: "access keys, which sign requests",
+  accessKeyCreate: "make one for a user, role or root ARN; the secret is shown once",
+  accessKeyList: "list them, without their secrets",
+  accessKeyEnable: "let a disabled one sign again",
+  accessKeyDisable: "refuse what it signs",
+  accessKeyDelete: "forget one",
 }
 
 export const after = {
@@ -68,6 +77,19 @@ Examples:
   alias: `Examples:
   envelope alias create app 1234abcd-12ab-34cd-56ef-1234567890ab
   envelope alias update app alias/app-2026`,
+  kms: `Examples:
+  envelope kms serve --seed kms.json
+  AWS_ENDPOINT_URL_KMS=http://127.0.0.1:4599 aws kms list-keys`,
+  kmsServe: `Prints the address that it serves, and ends with SIGINT or SIGTERM once running requests are answered.
+
+Examples:
+  envelope kms serve --kms local:./kms --port 4599
+  envelope kms serve --memory --seed kms.json
+  envelope kms serve --memory --open
+  envelope kms serve --host 0.0.0.0 --tls-cert server.pem --tls-key server.key`,
+  principal: `Examples:
+  envelope principal access-key create arn:aws:iam::111122223333:user/Alice
+  envelope principal access-key list`,
 }
 
 export const environmentHelp = `Environment:

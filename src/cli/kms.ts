@@ -1,9 +1,8 @@
-import { readdir } from "node:fs/promises"
 import type { KmsClient } from "../core/index.ts"
 import type { KmsClientSource } from "../keyrings/index.ts"
-import { CliError } from "./failures.ts"
 import { formatKmsAddress, type KmsAddress } from "./kms-address.ts"
-import { note, noteMore } from "./messages.ts"
+import { openStore } from "./local-store.ts"
+import { isMissingPackage, missingPackage } from "./packages.ts"
 
 /** A KMS as the commands use it. */
 export interface Kms {
@@ -28,12 +27,6 @@ export interface OpenKmsOptions {
  */
 export const openKms = (address: KmsAddress, options: OpenKmsOptions = {}): Promise<Kms> =>
   address.kind === "local" ? openLocal(address, options) : openRemote(address)
-
-/** Whether an embedded KMS has been made in a folder. */
-async function isMade(dir: string): Promise<boolean> {
-  const names = await readdir(dir).catch(() => [])
-  return names.length > 0
-}
 
 // --- internal ---
 
@@ -66,38 +59,13 @@ function createKms(address: KmsAddress, { inRegion, makeCommand, close }: Client
 const regionOf = (keyId: string | undefined): string | undefined =>
   keyId === undefined ? undefined : /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1]
 
-async function openLocal(address: KmsAddress & { kind: "local" }, { create = false }: OpenKmsOptions): Promise<Kms> {
-  const { dir } = address
-  const isNew = !(await isMade(dir))
-  if (isNew && !create) {
-    throw new CliError("noMatchingKey", `there is no embedded KMS in ${dir} yet`, {
-      hint: "make it and a key: envelope key create --alias default",
-    })
-  }
-  const { LocalKms } = await import("../local-kms/index.ts")
-  const { ENVELOPE_KMS_PASSPHRASE: passphrase, ENVELOPE_KMS_ROOT_KEY: rootKeyFile } = process.env
-  const rootKey = { ...(passphrase && { passphrase }), ...(rootKeyFile && { rootKeyFile }) }
-  const kms = await LocalKms.open(dir, rootKey).catch((error: unknown) => {
-    throw isMissingPackage(error) ? missingPackage("an embedded KMS", "lmdb", error) : error
-  })
-  if (isNew) introduce(dir, passphrase, rootKeyFile)
+async function openLocal(address: KmsAddress & { kind: "local" }, options: OpenKmsOptions): Promise<Kms> {
+  const kms = await openStore(address.dir, options)
   return createKms(address, {
     inRegion: (region) => kms.directClient(region === undefined ? {} : { region }),
     makeCommand: (operation, input) => ({ input, constructor: { name: `${operation}Command` } }),
     close: () => kms.close(),
   })
-}
-
-function introduce(dir: string, passphrase: string | undefined, rootKeyFile: string | undefined): void {
-  note(`made your embedded KMS in ${dir}`)
-  noteMore(
-    passphrase
-      ? "its keys are encrypted under your passphrase: it is needed every time, and nobody can recover it"
-      : `its keys are encrypted under the root key in ${rootKeyFile || `${dir}/root.key`}: whoever has both can decrypt`,
-    "without them nothing can be decrypted again, so back them up, while no command runs:",
-    `tar -czf kms-backup.tgz -C ${dir} .`,
-    ...(rootKeyFile && !passphrase ? [`and keep a copy of ${rootKeyFile} elsewhere`] : []),
-  )
 }
 
 type Sdk = typeof import("@aws-sdk/client-kms")
@@ -137,17 +105,3 @@ async function loadSdk(): Promise<Sdk> {
     throw isMissingPackage(error) ? missingPackage("talking to AWS KMS", "@aws-sdk/client-kms", error) : error
   }
 }
-
-function isMissingPackage(error: unknown): boolean {
-  const { code, cause } = error as { code?: unknown; cause?: unknown }
-  return (
-    code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND" || (cause !== undefined && isMissingPackage(cause))
-  )
-}
-
-/** Both are optional, because only the command and tests need both. */
-const missingPackage = (what: string, name: string, cause: unknown): CliError =>
-  new CliError("kmsUnreachable", `${what} takes the package ${name}, which is not installed`, {
-    hint: `npm install ${name}, beside kms-envelope (with -g where that was installed with -g)`,
-    cause,
-  })

@@ -51,6 +51,26 @@ export interface AliasListOptions extends CommonOptions {
   readonly key?: string
 }
 
+export interface AccessKeyCreateOptions extends CommonOptions {
+  readonly service?: string
+}
+
+export interface ServeOptions extends CommonOptions {
+  readonly memory?: boolean
+  readonly port?: number
+  readonly host?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly insecure?: boolean
+  readonly open?: boolean
+  readonly seed?: string
+  readonly account?: string
+  readonly region?: string
+  readonly metricsPort?: number
+  readonly metrics?: boolean
+  readonly grace?: number
+}
+
 /** The `from` options are about the message that comes in. */
 export interface ReencryptOptions extends WriteOptions {
   readonly fromKms?: string
@@ -113,3 +133,14 @@ export function parseLimit(text: string, before: Limits = {}): Limits {
 
 /** Collects an option that may be given several times. */
 export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
+
+export function parsePort(text: string): number {
+  const port = Number(text)
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port
+  throw usageError(`'${text}' is no port`, "a number from 0 to 65535")
+}
+
+export function parseGrace(text: string): number {
+  if (/^\d{1,4}$/.test(text)) return Number(text)
+  throw usageError(`'${text}' is no number of seconds`, "a whole number from 0 to 9999")
+}

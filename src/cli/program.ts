@@ -1,7 +1,9 @@
 import { createRequire } from "node:module"
 import { Command, Option } from "commander"
+import { command, common } from "./command.ts"
 import { after, commandGroups, environmentHelp, exitCodeHelp, help } from "./help.ts"
 import { setQuiet } from "./messages.ts"
+import { addOperatorCommands } from "./operator-commands.ts"
 import { collect, limitNames, parseFrameLength, parseLimit, parsePolicy, policyNames } from "./options.ts"
 
 /** The command tree. Each command's code is loaded when it is called, so that `--help` and mistakes answer at once. */
@@ -20,6 +22,7 @@ export function createProgram(): Command {
   addMessageCommands(program)
   addKeyCommands(program)
   addAliasCommands(program)
+  addOperatorCommands(program)
   return program
 }
 
@@ -83,20 +86,6 @@ function addAliasCommands(program: Command): void {
     (await load()).aliasDeleteCommand(name, options),
   )
 }
-
-function command(parent: Command, nameAndArguments: string, description: string, examples = ""): Command {
-  const made = parent.command(nameAndArguments).description(description)
-  return examples === "" ? made : made.addHelpText("after", `\n${examples}`)
-}
-
-const common = (made: Command): Command =>
-  made
-    .option(
-      "--kms <where>",
-      "local (yours), local:DIR, aws, aws:REGION, or an address (default: ENVELOPE_KMS, else local)",
-    )
-    .option("--json", "print JSON")
-    .option("-q, --quiet", "print nothing but errors")
 
 const files = (made: Command): Command =>
   common(

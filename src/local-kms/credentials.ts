@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto"
 import { concatBytes, fromUtf8, utf8 } from "../core/index.ts"
-import { randomBytes, wipe } from "../crypto/index.ts"
+import { constantTimeEqual, randomBytes, wipe } from "../crypto/index.ts"
 import { type Principal, parsePrincipal } from "./principal.ts"
 import { type AwsService, awsService } from "./services.ts"
 import type { StoreReader, StoreTransaction } from "./store/store.ts"
@@ -97,19 +97,19 @@ export function deleteAccessKey(tx: StoreTransaction, accessKeyId: string): void
   tx.remove(pathOf(accessKeyId))
 }
 
-/** Whether the key is there with this very secret, principal and service: what a start-up file may say again. */
-export function isSameAccessKey(
+/** Whether a key is there with this very secret, principal and service. */
+export function compareAccessKey(
   reader: StoreReader,
   vault: Vault,
-  { principal, service, accessKeyId, secretAccessKey }: AccessKeyOptions & { readonly accessKeyId: string },
-): boolean {
-  const record = reader.get<AccessKeyRecord>(pathOf(accessKeyId))
-  if (record === undefined || record.principal !== principal) return false
-  if (record.service !== (service && awsService(service).name)) return false
-  const secret = vault.open(secretPurpose(accessKeyId), record.sealed)
-  const same = secretAccessKey === undefined || (secret && fromUtf8(secret)) === secretAccessKey
+  wanted: AccessKeyOptions & { readonly accessKeyId: string; readonly secretAccessKey: string },
+): "absent" | "same" | "different" {
+  const record = reader.get<AccessKeyRecord>(pathOf(wanted.accessKeyId))
+  if (record === undefined) return "absent"
+  const service = wanted.service && awsService(wanted.service).name
+  const secret = vault.open(secretPurpose(wanted.accessKeyId), record.sealed)
+  const isSame = secret !== undefined && constantTimeEqual(secret, utf8(wanted.secretAccessKey))
   wipe(secret)
-  return same
+  return isSame && record.principal === wanted.principal && record.service === service ? "same" : "different"
 }
 
 function requireRecord(reader: StoreReader, accessKeyId: string): AccessKeyRecord {

@@ -18,6 +18,8 @@ export {
 } from "./local-kms.ts"
 export type { Usage } from "./meter.ts"
 export type { Quotas } from "./quotas.ts"
+export type { SeedResult } from "./seed/apply.ts"
+export type { Seed, SeedAccessKey, SeedKey } from "./seed/read.ts"
 export type { Delivery } from "./trail/deliver.ts"
 export type { Digest, SignedDigest } from "./trail/digest.ts"
 export type { AuditProblem } from "./trail/problems.ts"

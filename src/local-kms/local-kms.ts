@@ -13,6 +13,8 @@ import { readUsage, type Usage } from "./meter.ts"
 import { type OpenedStore, openStore, type RootKeyOptions } from "./open-store.ts"
 import { parsePrincipal } from "./principal.ts"
 import { type Quotas, readQuotas } from "./quotas.ts"
+import { applySeed, type SeedResult } from "./seed/apply.ts"
+import { readSeed, type Seed } from "./seed/read.ts"
 import { awsService, SERVICE_ACCOUNT } from "./services.ts"
 import { memoryStore } from "./store/memory.ts"
 import { type Delivery, deliverTrail } from "./trail/deliver.ts"
@@ -216,6 +218,20 @@ export class LocalKms {
     const server = await this.#track(listen(served, options))
     this.#servers.add(server)
     return server
+  }
+
+  /**
+   * Makes the keys, aliases and access keys of a start-up file, and leaves what is there already as the file says.
+   *
+   * @throws TypeError that names the place in the file and what is wrong there; nothing is changed then
+   */
+  async seed(seed: Seed): Promise<SeedResult> {
+    const checked = readSeed(seed)
+    const { accountId, region } = this
+    const trail = { vault: this.#vault, keepEvents: this.#keepEvents }
+    return this.#storeWhileOpen.transaction((tx) =>
+      applySeed(tx, checked, { ...trail, accountId, region, partition: PARTITION, now: this.#clock() }),
+    )
   }
 
   /**

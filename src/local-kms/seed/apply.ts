@@ -1,0 +1,155 @@
+import { isDeepStrictEqual } from "node:util"
+import { allocate } from "../../core/index.ts"
+import { wipe } from "../../crypto/index.ts"
+import { getAlias, putAlias } from "../alias-records.ts"
+import { serviceEvent } from "../audit.ts"
+import { keyMaterialId } from "../ciphertext.ts"
+import { compareAccessKey, createAccessKey, deleteAccessKey } from "../credentials.ts"
+import { aliasArn, newKeyId, type Scope } from "../identifiers.ts"
+import { keySpecs } from "../key-specs.ts"
+import { type Key, type KeyRecords, keyRecords, type RegionalKey } from "../keys.ts"
+import { generateMaterial, sealMaterial } from "../materials.ts"
+import type { StoreTransaction } from "../store/store.ts"
+import { appendEvent, type Trail } from "../trail/append.ts"
+import type { Vault } from "../vault.ts"
+import type { Seed, SeedAccessKey, SeedKey } from "./read.ts"
+
+/** What a start-up file changed: ARNs of keys and aliases, ids of access keys. */
+export interface SeedResult {
+  readonly created: readonly string[]
+  readonly updated: readonly string[]
+  /** How many of the file's keys, aliases and access keys were there already as it says. */
+  readonly unchanged: number
+}
+
+export interface SeedTarget extends Trail {
+  readonly vault: Vault
+  readonly accountId: string
+  readonly region: string
+  readonly partition: string
+  readonly now: number
+}
+
+interface Run extends SeedTarget {
+  readonly tx: StoreTransaction
+  readonly keys: KeyRecords
+  note(id: string, change: "created" | "updated" | "unchanged"): void
+}
+
+/**
+ * HTTP-5.2: makes what is missing, sets what differs, in one transaction. Applied twice it changes nothing the second time.
+ *
+ * @throws TypeError for a key that is there with other material, another spec, or on its way to be deleted
+ */
+export function applySeed(tx: StoreTransaction, seed: Seed, target: SeedTarget): SeedResult {
+  const changes = { created: [] as string[], updated: [] as string[], unchanged: [] as string[] }
+  const run: Run = { ...target, tx, keys: keyRecords(tx), note: (id, change) => changes[change].push(id) }
+  for (const [i, key] of (seed.keys ?? []).entries()) seedKey(run, key, `keys[${i}]`)
+  for (const key of seed.accessKeys ?? []) seedAccessKey(run, key)
+  return { ...changes, unchanged: changes.unchanged.length }
+}
+
+function seedKey(run: Run, wanted: SeedKey, path: string): void {
+  const { partition, accountId, region } = run
+  const scope: Scope = { partition, accountId: wanted.accountId ?? accountId, region: wanted.region ?? region }
+  const before = findKey(run, scope, wanted)
+  const key = before ?? createKey(run, scope, wanted)
+  if (before !== undefined) updateKey(run, before, wanted, path)
+  for (const alias of wanted.aliases ?? []) seedAlias(run, key, alias)
+}
+
+function findKey({ tx, keys }: Run, scope: Scope, { keyId, aliases = [] }: SeedKey): Key | undefined {
+  const id = keyId ?? getAlias(tx, scope, aliases[0]!)?.targetKeyId
+  return id === undefined ? undefined : keys.load(scope, id)
+}
+
+function createKey(run: Run, scope: Scope, wanted: SeedKey): Key {
+  const { keyId = newKeyId(false), keySpec = "SYMMETRIC_DEFAULT" } = wanted
+  const owner = { scope, keyId, keySpec }
+  const material =
+    wanted.material === undefined
+      ? generateMaterial(run.vault, owner, run.now)
+      : withBytes(wanted.material, (bytes) => ({
+          ...sealMaterial(run.vault, owner, bytes),
+          createdAt: run.now,
+          state: "CURRENT" as const,
+        }))
+  const regional: RegionalKey = { createdAt: run.now, description: "", state: "Enabled", tags: [], ...stated(wanted) }
+  const key = run.keys.insert(scope, keyId, regional, {
+    keySpec,
+    keyUsage: keySpecs[keySpec].usage,
+    origin: "AWS_KMS",
+    materials: [material],
+    ...(keyId.startsWith("mrk-") ? { regions: [scope.region] } : {}),
+  })
+  record(run, "CreateKey", key)
+  run.note(key.arn, "created")
+  return key
+}
+
+/** What the file says of a key that may change. */
+const stated = ({ description, enabled, tags }: SeedKey): Partial<RegionalKey> => ({
+  ...(description === undefined ? {} : { description }),
+  ...(enabled === undefined ? {} : { state: enabled ? "Enabled" : "Disabled" }),
+  ...(tags === undefined ? {} : { tags: Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })) }),
+})
+
+function updateKey(run: Run, key: Key, wanted: SeedKey, path: string): void {
+  if (wanted.keySpec !== undefined && wanted.keySpec !== key.keySpec)
+    throw new TypeError(`${path}: ${key.arn} is there already, with spec ${key.keySpec}`)
+  if (wanted.material !== undefined && !hasMaterial(key, wanted.material))
+    throw new TypeError(`${path}: ${key.arn} is there already, with other key material`)
+  if (key.deletionAt !== undefined || key.state === "PendingReplicaDeletion")
+    throw new TypeError(`${path}: ${key.arn} is there already, and waits to be deleted`)
+  const change = stated(wanted)
+  const differs = Object.entries(change).some(([name, value]) => !isDeepStrictEqual(key[name as keyof Key], value))
+  if (differs) {
+    run.keys.saveRegional(key, change)
+    record(run, "UpdateKey", key)
+  }
+  run.note(key.arn, differs ? "updated" : "unchanged")
+}
+
+const hasMaterial = ({ keyId, materials }: Key, base64: string): boolean =>
+  withBytes(base64, (bytes) => {
+    const wanted = keyMaterialId(keyId, bytes)
+    return materials.some(({ id }) => id === wanted)
+  })
+
+function withBytes<T>(base64: string, use: (bytes: Uint8Array) => T): T {
+  const bytes = allocate(Buffer.byteLength(base64, "base64"))
+  Buffer.from(bytes.buffer).write(base64, "base64")
+  try {
+    return use(bytes)
+  } finally {
+    wipe(bytes)
+  }
+}
+
+function seedAlias(run: Run, key: Key, name: string): void {
+  const { tx, now } = run
+  const before = getAlias(tx, key.scope, name)
+  const arn = aliasArn(key.scope, name)
+  if (before?.targetKeyId === key.keyId) {
+    run.note(arn, "unchanged")
+    return
+  }
+  putAlias(tx, key.scope, name, { targetKeyId: key.keyId, createdAt: before?.createdAt ?? now, updatedAt: now })
+  record(run, before === undefined ? "CreateAlias" : "UpdateAlias", key, { aliasName: name })
+  run.note(arn, before === undefined ? "created" : "updated")
+}
+
+function seedAccessKey(run: Run, wanted: SeedAccessKey): void {
+  const { tx, vault, now } = run
+  const { accessKeyId } = wanted
+  const before = compareAccessKey(tx, vault, wanted)
+  if (before === "different") deleteAccessKey(tx, accessKeyId)
+  if (before !== "same") createAccessKey(tx, vault, wanted, now)
+  run.note(accessKeyId, before === "absent" ? "created" : before === "same" ? "unchanged" : "updated")
+}
+
+/** HTTP-5.4: a start-up file leaves the events of a service, since no caller did it. */
+function record(run: Run, eventName: string, key: Key, details: Record<string, unknown> = {}): void {
+  const event = serviceEvent(eventName, run.now, key.scope, key.arn, { keyId: key.arn, reason: "seed", ...details })
+  appendEvent(run.tx, event, run)
+}
