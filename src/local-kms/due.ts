@@ -6,7 +6,7 @@ import type { StoreTransaction } from "./store/store.ts"
 import { appendEvent, type Trail } from "./trail/append.ts"
 
 /**
- * KMS-2.5: deletes the keys whose waiting period has ended and the imported material that has expired. Runs at the
+ * KMS-2.3: deletes the keys whose waiting period has ended and the imported material that has expired. Runs at the
  * beginning of every request, so that no request ever sees either.
  */
 export function doWhatIsDue(tx: StoreTransaction, now: number, partition: string, trail: Trail): void {

@@ -47,12 +47,12 @@ export interface ImportToken {
   readonly privateKey: KeyObject
 }
 
-// KMS-2.6: a token opens for the copy of the key that it was made for.
+// KMS-2.4: a token opens for the copy of the key that it was made for.
 const purpose = ({ scope, keyId }: Key): string => `import/${scope.accountId}/${scope.region}/${keyId}`
 
 const HEADER_LENGTH = 9
 
-/** KMS-2.6: the token is the private key, sealed: nothing has to be kept for those who never come back. */
+/** KMS-2.4: the token is the private key, sealed: nothing has to be kept for those who never come back. */
 export function sealToken(
   vault: Vault,
   key: Key,

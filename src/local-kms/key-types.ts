@@ -1,4 +1,4 @@
-/** What sets the kinds of keys apart (KMS-4.3). */
+/** What sets the kinds of keys apart. */
 export interface KeyType {
   readonly type: "customer managed" | "AWS managed" | "AWS owned"
   /** In `DescribeKey`; absent where no customer ever describes the key. */

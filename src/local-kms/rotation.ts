@@ -24,7 +24,7 @@ export const withCurrent = (
 ]
 
 /**
- * KMS-2.4: carries out the automatic rotations whose dates have passed. Nobody could have told the difference had they
+ * KMS-2.2: carries out the automatic rotations whose dates have passed. Nobody could have told the difference had they
  * been carried out on those dates: the key was not used in between.
  */
 export function rotateWhenDue(key: Key, call: Rotating): Key {

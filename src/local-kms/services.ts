@@ -10,7 +10,7 @@ export interface AwsService {
   readonly endpoint: string
 }
 
-/** The account of the services themselves. No customer's principal is of this account. */
+/** KMS-4.3: the account of the services themselves. No customer's principal is of this account. */
 export const SERVICE_ACCOUNT = "999999999999"
 
 /** Services whose AWS managed keys ListAliases names before they are made. */

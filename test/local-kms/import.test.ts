@@ -62,7 +62,7 @@ const materialsOf = async (send: Send, KeyId: string) =>
   (await send("ListKeyRotations", { KeyId, IncludeKeyMaterial: "ALL_KEY_MATERIAL" })).Rotations
 
 describe.each(Object.entries(doors))("through %s", (_name, { open }) => {
-  test("KMS-2.6: material that is imported encrypts and decrypts", async () => {
+  test("KMS-2.4: material that is imported encrypts and decrypts", async () => {
     const send = senderOf((await open()).client)
     const { keyId, arn } = await external(send)
     const imported = await importInto(send, keyId, bytes(32, 1))
@@ -79,7 +79,7 @@ describe.each(Object.entries(doors))("through %s", (_name, { open }) => {
     expect((await send("Decrypt", { CiphertextBlob })).KeyMaterialId).toBe(imported.KeyMaterialId)
   })
 
-  test("material expires at its time, with an event, and comes back with the same bytes", async () => {
+  test("KMS-2.3: material expires at its time, with an event, and comes back with the same bytes", async () => {
     let now = START
     const { client, kms } = await open({ clock: () => now })
     const send = senderOf(client)

@@ -135,7 +135,7 @@ test("a cancelled deletion leaves the key disabled, and its deletion never comes
   expect((await send("Decrypt", { CiphertextBlob })).Plaintext).toEqual(bytes(9))
 })
 
-test("at the end of the waiting period key, material and aliases are gone", async () => {
+test("KMS-2.3: at the end of the waiting period key, material and aliases are gone", async () => {
   let now = Date.UTC(2026, 4, 1)
   const { kms, send } = memoryKms({ clock: () => now })
   const { keyId, arn } = await createKey(send)

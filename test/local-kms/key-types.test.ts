@@ -25,7 +25,7 @@ const dataKey = { KeyId: "alias/aws/s3", KeySpec: "AES_256" }
 const cell = (type: string, column: keyof (typeof keyTypes)[number]) =>
   keyTypes.find((row) => row.type === type)![column]!
 
-describe("KMS-4.3: customer managed keys", () => {
+describe("customer managed keys", () => {
   const type = "customer managed"
 
   test(`creator: ${cell(type, "creator")}`, async () => {
@@ -92,7 +92,7 @@ describe("KMS-4.3: customer managed keys", () => {
   })
 })
 
-describe("KMS-4.3: AWS managed keys", () => {
+describe("AWS managed keys", () => {
   const type = "AWS managed"
 
   test(`KMS-4.1: creator: ${cell(type, "creator")}`, async () => {

@@ -21,7 +21,7 @@ const rotationsOf = async (send: Send, KeyId: string, input: object = {}) =>
   (await send("ListKeyRotations", { KeyId, ...input })).Rotations
 
 describe.each(Object.entries(doors))("through %s", (_name, { open }) => {
-  test("KMS-2.4: after 3 automatic and 2 on-demand rotations every old ciphertext decrypts, and the trail names each material", async () => {
+  test("KMS-2.2: after 3 automatic and 2 on-demand rotations every old ciphertext decrypts, and the trail names each material", async () => {
     const time = movableClock()
     const { kms, client } = await open({ clock: time.clock })
     const send = senderOf(client)
