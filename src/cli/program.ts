@@ -1,5 +1,6 @@
 import { createRequire } from "node:module"
 import { Command, Option } from "commander"
+import { addAuditCommands, addCostCommands } from "./audit-commands.ts"
 import { command, common } from "./command.ts"
 import { after, commandGroups, environmentHelp, exitCodeHelp, help } from "./help.ts"
 import { setQuiet } from "./messages.ts"
@@ -23,6 +24,8 @@ export function createProgram(): Command {
   addKeyCommands(program)
   addAliasCommands(program)
   addOperatorCommands(program)
+  addAuditCommands(program)
+  addCostCommands(program)
   return program
 }
 
