@@ -11,6 +11,10 @@ export interface ByteQueue {
   clear(): void
 }
 
+/** Chunks below this many bytes are gathered in blocks. */
+const SMALL = 1024
+const BLOCK_LENGTH = 16 * 1024
+
 export function byteQueue(): ByteQueue {
   let chunks: Uint8Array[] = []
   let first = 0
@@ -34,6 +38,24 @@ export function byteQueue(): ByteQueue {
   }
 
   const EMPTY = allocate(0)
+
+  /** Memory that small chunks are copied to, so that each does not cost an object of its own; and how much is taken. */
+  let block = EMPTY
+  let taken = 0
+  const append = (chunk: Uint8Array): void => {
+    if (taken + chunk.length > block.length) {
+      block = allocate(BLOCK_LENGTH)
+      taken = 0
+    }
+    block.set(chunk, taken)
+    const end = taken + chunk.length
+    const last = first < chunks.length ? chunks[chunks.length - 1] : undefined
+    const joins = last !== undefined && last.buffer === block.buffer && last.byteOffset + last.length === taken
+    if (joins) chunks[chunks.length - 1] = block.subarray(last.byteOffset, end)
+    else chunks.push(block.subarray(taken, end))
+    taken = end
+  }
+
   return {
     get length() {
       return length
@@ -44,7 +66,8 @@ export function byteQueue(): ByteQueue {
         chunks = chunks.slice(first)
         first = 0
       }
-      chunks.push(chunk)
+      if (chunk.length < SMALL) append(chunk)
+      else chunks.push(chunk)
       length += chunk.length
     },
     peek(count) {

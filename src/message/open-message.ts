@@ -113,7 +113,13 @@ function handle(
       if (!readable) throw signatureFirst()
       checkRange(start, end, last.plaintextLength, limits)
       const job = { suite: header.suite, key, messageId: header.messageId, shape: header, signal }
-      return readRange(job, header.length, last, start, end, reader(signal))
+      try {
+        return await readRange(job, header.length, last, start, end, reader(signal))
+      } catch (error) {
+        // Closing overwrites the key, under which no tag verifies then.
+        checkOpen()
+        throw error
+      }
     },
     async verify({ signal } = {}) {
       checkOpen()
