@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest"
+import { keyMaterialId } from "../../src/local-kms/ciphertext.ts"
+import type { LocalKms } from "../../src/local-kms/index.ts"
 import { ACCOUNT, bytes, createKey, memoryKms, REGION, type Send, sendTo } from "./helpers.ts"
+import { FOREVER, importInto, WRAPPING } from "./importing.ts"
 
 interface Prepared {
   /** An enabled symmetric key. */
@@ -193,6 +196,136 @@ const rows: readonly Row[] = [
     call: (send, { keyId }) => send("CreateAlias", { AliasName: "app", TargetKeyId: keyId }),
   },
 ]
+
+const hmacKey = (send: Send, KeySpec: string) => createKey(send, { KeySpec, KeyUsage: "GENERATE_VERIFY_MAC" })
+const failure = (promise: Promise<unknown>): Promise<Error> =>
+  promise.then(
+    () => expect.fail(),
+    (error) => error,
+  )
+
+/** Recorded replies about keys other than an enabled symmetric one; the texts name the key that the call made. */
+const otherKeys: Record<
+  string,
+  (send: Send, kms: LocalKms) => Promise<{ error: Error; name: string; message: string }>
+> = {
+  "a disabled key to rotate on demand": async (send) => {
+    const { keyId, arn } = await createKey(send)
+    await send("DisableKey", { KeyId: keyId })
+    const error = await failure(send("RotateKeyOnDemand", { KeyId: keyId }))
+    return { error, name: "DisabledException", message: `${arn} is disabled.` }
+  },
+  "an algorithm longer than the HMAC key": async (send) => {
+    const { keyId } = await hmacKey(send, "HMAC_224")
+    const input = { KeyId: keyId, Message: bytes(1), MacAlgorithm: "HMAC_SHA_256" }
+    const message = "Algorithm HMAC_SHA_256 is incompatible with key spec HMAC_224."
+    return { error: await failure(send("GenerateMac", input)), name: "InvalidKeyUsageException", message }
+  },
+  "an algorithm to verify with that is not the HMAC key's": async (send) => {
+    const { keyId } = await hmacKey(send, "HMAC_256")
+    const input = { KeyId: keyId, Message: bytes(1), MacAlgorithm: "HMAC_SHA_512", Mac: bytes(64) }
+    const message = "Algorithm HMAC_SHA_512 is incompatible with key spec HMAC_256."
+    return { error: await failure(send("VerifyMac", input)), name: "InvalidKeyUsageException", message }
+  },
+  "a symmetric key to make a MAC with": async (send) => {
+    const { keyId, arn } = await createKey(send)
+    const input = { KeyId: keyId, Message: bytes(1), MacAlgorithm: "HMAC_SHA_256" }
+    const message = `${arn} key usage is ENCRYPT_DECRYPT which is not valid for GenerateMac.`
+    return { error: await failure(send("GenerateMac", input)), name: "InvalidKeyUsageException", message }
+  },
+  "a MAC of another message (AWS sends no text)": async (send) => {
+    const { keyId } = await hmacKey(send, "HMAC_256")
+    const input = { KeyId: keyId, Message: bytes(1), MacAlgorithm: "HMAC_SHA_256" }
+    const { Mac } = await send("GenerateMac", input)
+    const error = await failure(send("VerifyMac", { ...input, Message: bytes(2), Mac }))
+    return { error, name: "KMSInvalidMacException", message: "UnknownError" }
+  },
+  "a MAC algorithm that there is not": async (send) => {
+    const { keyId } = await hmacKey(send, "HMAC_256")
+    const message = failed(
+      "Value 'INVALID'",
+      "macAlgorithm",
+      "Member must satisfy enum value set: [HMAC_SHA_384, HMAC_SHA_256, HMAC_SHA_224, HMAC_SHA_512]",
+    )
+    const input = { KeyId: keyId, Message: bytes(1), MacAlgorithm: "INVALID" }
+    return { error: await failure(send("GenerateMac", input)), name: "ValidationException", message }
+  },
+  "an HMAC key to rotate on demand (AWS sends no text)": async (send) => {
+    const { keyId } = await hmacKey(send, "HMAC_256")
+    const error = await failure(send("RotateKeyOnDemand", { KeyId: keyId }))
+    return { error, name: "UnsupportedOperationException", message: "UnknownError" }
+  },
+  "an imported key to rotate automatically": async (send) => {
+    const { keyId, arn } = await createKey(send, { Origin: "EXTERNAL" })
+    const message = `${arn} origin is EXTERNAL which is not valid for this operation.`
+    const error = await failure(send("EnableKeyRotation", { KeyId: keyId }))
+    return { error, name: "UnsupportedOperationException", message }
+  },
+  "an import into a key with material of KMS": async (send) => {
+    const { keyId, arn } = await createKey(send)
+    const message = `${arn} origin is AWS_KMS which is not valid for this operation.`
+    const error = await failure(send("GetParametersForImport", { KeyId: keyId, ...WRAPPING }))
+    return { error, name: "UnsupportedOperationException", message }
+  },
+  "a key that waits for its import": async (send) => {
+    const { keyId, arn } = await createKey(send, { Origin: "EXTERNAL" })
+    const error = await failure(send("Encrypt", { KeyId: keyId, Plaintext: bytes(1) }))
+    return { error, name: "KMSInvalidStateException", message: `${arn} is pending import.` }
+  },
+  "material that expires, and no time": async (send) => {
+    const { keyId } = await createKey(send, { Origin: "EXTERNAL" })
+    const message = "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"
+    return { error: await failure(importInto(send, keyId, bytes(32), {})), name: "ValidationException", message }
+  },
+  "a second material while one is pending rotation": async (send) => {
+    const { keyId } = await createKey(send, { Origin: "EXTERNAL" })
+    const NEW = { ...FOREVER, ImportType: "NEW_KEY_MATERIAL" }
+    await importInto(send, keyId, bytes(32, 1))
+    const second = await importInto(send, keyId, bytes(32, 2), NEW)
+    const error = await failure(importInto(send, keyId, bytes(32, 3), NEW))
+    const third = keyMaterialId(keyId, bytes(32, 3))
+    const message =
+      `New key material (id: ${third}) cannot be imported into KMS key ${keyId}, ` +
+      `because another key material (id: ${second.KeyMaterialId}) is pending rotation.`
+    return { error, name: "KMSInvalidStateException", message }
+  },
+  "an imported key without another material to rotate to": async (send) => {
+    const { keyId, arn } = await createKey(send, { Origin: "EXTERNAL" })
+    await importInto(send, keyId, bytes(32, 1))
+    const message = `No available key material pending rotation for the key: ${arn}.`
+    return {
+      error: await failure(send("RotateKeyOnDemand", { KeyId: keyId })),
+      name: "KMSInvalidStateException",
+      message,
+    }
+  },
+  "a 26th rotation on demand": async (send) => {
+    const { keyId, arn } = await createKey(send)
+    for (let i = 0; i < 25; i++) await send("RotateKeyOnDemand", { KeyId: keyId })
+    const message =
+      "The on-demand rotations limit has been reached for the given keyId. " +
+      `No more on-demand rotations can be performed for this key: ${arn}`
+    return {
+      error: await failure(send("RotateKeyOnDemand", { KeyId: keyId })),
+      name: "LimitExceededException",
+      message,
+    }
+  },
+  "a replica to replicate": async (send, kms) => {
+    const { keyId, arn } = await createKey(send, { MultiRegion: true })
+    await send("ReplicateKey", { KeyId: keyId, ReplicaRegion: "eu-west-1" })
+    const abroad = sendTo(kms.directClient({ region: "eu-west-1" }))
+    const error = await failure(abroad("ReplicateKey", { KeyId: keyId, ReplicaRegion: "eu-west-2" }))
+    const message = `${arn.replace(REGION, "eu-west-1")} is not a multi-region primary key.`
+    return { error, name: "UnsupportedOperationException", message }
+  },
+}
+
+test.each(Object.entries(otherKeys))("error reply (recorded) for %s", async (_title, attempt) => {
+  const { kms, send } = memoryKms()
+  const { error, name, message } = await attempt(send, kms)
+  expect({ name: error.name, message: error.message }).toEqual({ name, message })
+})
 
 /** Replies without a recording, taken from the service model, other emulators and users' reports. */
 const unrecorded: readonly Row[] = [
