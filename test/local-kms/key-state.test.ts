@@ -4,13 +4,17 @@ import { bytes, createKey, DAY_MS, memoryKms, REGION, type Send } from "./helper
 const states = ["Enabled", "Disabled", "PendingImport", "PendingDeletion"] as const
 type State = (typeof states)[number]
 
-/** What the developer guide's key state table says; a to d are its footnotes. */
+/** What the developer guide's key state table says; a to e are its footnotes. */
 const outcomes = {
   ok: undefined,
   a: (arn: string) => ({ name: "DisabledException", message: `${arn} is disabled.` }),
   b: (arn: string) => ({ name: "KMSInvalidStateException", message: `${arn} is pending deletion.` }),
   c: (arn: string) => ({ name: "KMSInvalidStateException", message: `${arn} is pending import.` }),
   d: (arn: string) => ({ name: "KMSInvalidStateException", message: `${arn} is not pending deletion.` }),
+  e: (arn: string) => ({
+    name: "UnsupportedOperationException",
+    message: `${arn} origin is EXTERNAL which is not valid for this operation.`,
+  }),
 }
 type Outcome = keyof typeof outcomes
 
@@ -38,6 +42,16 @@ const calls: Calls = {
   EnableKey: (send, KeyId) => send("EnableKey", { KeyId }),
   DisableKey: (send, KeyId) => send("DisableKey", { KeyId }),
   CancelKeyDeletion: (send, KeyId) => send("CancelKeyDeletion", { KeyId }),
+  TagResource: (send, KeyId) => send("TagResource", { KeyId, Tags: [{ TagKey: "a", TagValue: "b" }] }),
+  UntagResource: (send, KeyId) => send("UntagResource", { KeyId, TagKeys: ["a"] }),
+  ListResourceTags: (send, KeyId) => send("ListResourceTags", { KeyId }),
+  UpdateKeyDescription: (send, KeyId) => send("UpdateKeyDescription", { KeyId, Description: "new" }),
+  GetKeyLastUsage: (send, KeyId) => send("GetKeyLastUsage", { KeyId }),
+  EnableKeyRotation: (send, KeyId) => send("EnableKeyRotation", { KeyId }),
+  DisableKeyRotation: (send, KeyId) => send("DisableKeyRotation", { KeyId }),
+  GetKeyRotationStatus: (send, KeyId) => send("GetKeyRotationStatus", { KeyId }),
+  RotateKeyOnDemand: (send, KeyId) => send("RotateKeyOnDemand", { KeyId }),
+  ListKeyRotations: (send, KeyId) => send("ListKeyRotations", { KeyId }),
 }
 
 const table: Record<keyof typeof calls, readonly [Outcome, Outcome, Outcome, Outcome]> = {
@@ -56,6 +70,16 @@ const table: Record<keyof typeof calls, readonly [Outcome, Outcome, Outcome, Out
   EnableKey: ["ok", "ok", "c", "b"],
   DisableKey: ["ok", "ok", "c", "b"],
   CancelKeyDeletion: ["d", "d", "d", "ok"],
+  TagResource: ["ok", "ok", "ok", "b"],
+  UntagResource: ["ok", "ok", "ok", "b"],
+  ListResourceTags: ["ok", "ok", "ok", "ok"],
+  UpdateKeyDescription: ["ok", "ok", "ok", "b"],
+  GetKeyLastUsage: ["ok", "ok", "ok", "ok"],
+  EnableKeyRotation: ["ok", "a", "e", "b"],
+  DisableKeyRotation: ["ok", "a", "e", "b"],
+  GetKeyRotationStatus: ["ok", "ok", "e", "ok"],
+  RotateKeyOnDemand: ["ok", "a", "c", "b"],
+  ListKeyRotations: ["ok", "ok", "ok", "ok"],
 }
 
 function ok(error: Error): void {

@@ -119,3 +119,66 @@ test("deleting a replica leaves the primary as it was", async () => {
   await send("ReplicateKey", { KeyId: keyId, ReplicaRegion: REPLICA_REGION })
   expect((await abroad("Decrypt", { CiphertextBlob })).Plaintext).toEqual(bytes(9))
 })
+
+test("a replica becomes the primary key, and the primary its replica", async () => {
+  const { send, abroad } = twoRegions()
+  const { keyId, arn } = await createKey(send, { MultiRegion: true })
+  await send("ReplicateKey", { KeyId: keyId, ReplicaRegion: REPLICA_REGION })
+  await send("ReplicateKey", { KeyId: keyId, ReplicaRegion: "eu-west-2" })
+  await send("EnableKeyRotation", { KeyId: keyId })
+  await send("UpdatePrimaryRegion", { KeyId: keyId, PrimaryRegion: REPLICA_REGION })
+  const configuration = {
+    PrimaryKey: { Arn: arnIn(REPLICA_REGION, keyId), Region: REPLICA_REGION },
+    ReplicaKeys: [
+      { Arn: arn, Region: REGION },
+      { Arn: arnIn("eu-west-2", keyId), Region: "eu-west-2" },
+    ],
+  }
+  expect((await abroad("DescribeKey", { KeyId: keyId })).KeyMetadata).toMatchObject({
+    KeyState: "Enabled",
+    MultiRegionConfiguration: { ...configuration, MultiRegionKeyType: "PRIMARY" },
+  })
+  expect((await send("DescribeKey", { KeyId: keyId })).KeyMetadata).toMatchObject({
+    KeyState: "Enabled",
+    MultiRegionConfiguration: { ...configuration, MultiRegionKeyType: "REPLICA" },
+  })
+  await expect(send("DisableKeyRotation", { KeyId: keyId })).rejects.toMatchObject({
+    name: "UnsupportedOperationException",
+  })
+  await abroad("RotateKeyOnDemand", { KeyId: keyId })
+  await abroad("DisableKeyRotation", { KeyId: keyId })
+})
+
+test.each([
+  ["its own Region", REGION, "ValidationException"],
+  ["a Region without a replica", "eu-west-2", "NotFoundException"],
+])("a primary key does not move to %s", async (_where, PrimaryRegion, name) => {
+  const { send } = twoRegions()
+  const { keyId } = await createKey(send, { MultiRegion: true })
+  await expect(send("UpdatePrimaryRegion", { KeyId: keyId, PrimaryRegion })).rejects.toMatchObject({ name })
+})
+
+test("neither a replica nor a disabled replica is moved to", async () => {
+  const { send, abroad } = twoRegions()
+  const { keyId } = await createKey(send, { MultiRegion: true })
+  await send("ReplicateKey", { KeyId: keyId, ReplicaRegion: REPLICA_REGION })
+  await expect(abroad("UpdatePrimaryRegion", { KeyId: keyId, PrimaryRegion: REGION })).rejects.toMatchObject({
+    name: "UnsupportedOperationException",
+    message: `${arnIn(REPLICA_REGION, keyId)} is not a multi-region primary key.`,
+  })
+  await abroad("DisableKey", { KeyId: keyId })
+  await expect(send("UpdatePrimaryRegion", { KeyId: keyId, PrimaryRegion: REPLICA_REGION })).rejects.toMatchObject({
+    name: "DisabledException",
+    message: `${arnIn(REPLICA_REGION, keyId)} is disabled.`,
+  })
+})
+
+test("a replica has tags and a description of its own, and a replica's tags are told", async () => {
+  const { send, abroad } = twoRegions()
+  const { keyId } = await createKey(send, { MultiRegion: true, Tags: [{ TagKey: "a", TagValue: "home" }] })
+  const Tags = [{ TagKey: "a", TagValue: "abroad" }]
+  const replicated = await send("ReplicateKey", { KeyId: keyId, ReplicaRegion: REPLICA_REGION, Tags })
+  expect(replicated.ReplicaTags).toEqual(Tags)
+  expect((await abroad("ListResourceTags", { KeyId: keyId })).Tags).toEqual(Tags)
+  expect((await send("ListResourceTags", { KeyId: keyId })).Tags).toEqual([{ TagKey: "a", TagValue: "home" }])
+})
