@@ -85,6 +85,7 @@ describe("the published types beside the AWS SDK", () => {
   const application = `
 import { KMSClient } from "@aws-sdk/client-kms"
 import { kmsKeyring } from "kms-envelope"
+import * as cost from "kms-envelope/cost"
 import { LocalKms } from "kms-envelope/local-kms"
 import * as testing from "kms-envelope/testing"
 
@@ -96,6 +97,8 @@ export const there = kmsKeyring({ client: (region) => new KMSClient({ region }),
 export const wrong: string = client
 // @ts-expect-error so has the module
 export const missing = testing.nothingOfThatName
+// @ts-expect-error and every other
+export const unknown = cost.nothingOfThatName
 `
   test.each([
     ["ES modules", "main.mts", { module: "nodenext" }],
