@@ -36,31 +36,30 @@ Examples:
   envelope cost estimate --keys 1 --objects-written 10000 --objects-read 2000000`,
 }
 
-/** Commands about what the embedded KMS recorded. */
+/** Commands about what the embedded KMS recorded. Options of a command with subcommands are theirs too, wherever they stand. */
 export function addAuditCommands(program: Command): void {
-  // The trail's options and those of its subcommands have the same names.
-  const audit = search(operator(command(program, "audit", help.audit, after.audit))).enablePositionalOptions()
+  const audit = search(operator(command(program, "audit", help.audit, after.audit)))
   const load = () => import("./commands/audit.ts")
   audit.action(async (options) => (await load()).auditListCommand(options))
   operator(command(audit, "verify", help.verify))
     .option("--digest <file>", "the trail must still hold what this digest tells of")
-    .action(async (options) => (await load()).auditVerifyCommand(options))
-  operator(command(audit, "digest", help.digest, after.digest)).action(async (options) =>
-    (await load()).auditDigestCommand(options),
+    .action(async (_options, made) => (await load()).auditVerifyCommand(made.optsWithGlobals()))
+  operator(command(audit, "digest", help.digest, after.digest)).action(async (_options, made) =>
+    (await load()).auditDigestCommand(made.optsWithGlobals()),
   )
-  operator(command(audit, "public-key", help.publicKey)).action(async (options) =>
-    (await load()).auditPublicKeyCommand(options),
+  operator(command(audit, "public-key", help.publicKey)).action(async (_options, made) =>
+    (await load()).auditPublicKeyCommand(made.optsWithGlobals()),
   )
-  operator(command(audit, "deliver <folder>", help.deliver)).action(async (folder, options) =>
-    (await load()).auditDeliverCommand(folder, options),
+  operator(command(audit, "deliver <folder>", help.deliver)).action(async (folder, _options, made) =>
+    (await load()).auditDeliverCommand(folder, made.optsWithGlobals()),
   )
   operator(command(audit, "verify-delivery <folder>", help.verifyDelivery, after.verifyDelivery))
     .option("--public-key <file>", "the key (PEM), instead of asking the embedded KMS")
-    .action(async (folder, options) => (await load()).auditVerifyDeliveryCommand(folder, options))
+    .action(async (folder, _options, made) => (await load()).auditVerifyDeliveryCommand(folder, made.optsWithGlobals()))
 }
 
 export function addCostCommands(program: Command): void {
-  const cost = operator(command(program, "cost", help.cost, after.cost)).enablePositionalOptions()
+  const cost = operator(command(program, "cost", help.cost, after.cost))
   const load = () => import("./commands/cost.ts")
   cost
     .option("--actual", "of what the embedded KMS did: its requests and keys at AWS's prices")
@@ -86,7 +85,7 @@ export function addCostCommands(program: Command): void {
     )
     .option("--month <month>", "at the prices of this month (default: the newest)", parseMonth)
     .option("--json", "print JSON")
-    .action(async (options) => (await load()).costEstimateCommand(options))
+    .action(async (_options, made) => (await load()).costEstimateCommand(made.optsWithGlobals()))
 }
 
 // --- internal ---

@@ -3,9 +3,10 @@ import { Command, Option } from "commander"
 import { addAuditCommands, addCostCommands } from "./audit-commands.ts"
 import { command, common } from "./command.ts"
 import { after, commandGroups, environmentHelp, exitCodeHelp, help } from "./help.ts"
+import { addKeyLifeCommands } from "./key-commands.ts"
 import { setQuiet } from "./messages.ts"
 import { addOperatorCommands } from "./operator-commands.ts"
-import { collect, limitNames, parseFrameLength, parseLimit, parsePolicy, policyNames } from "./options.ts"
+import { collect, limitNames, parseFrameLength, parseHmac, parseLimit, parsePolicy, policyNames } from "./options.ts"
 
 /** The command tree. Each command's code is loaded when it is called, so that `--help` and mistakes answer at once. */
 export function createProgram(): Command {
@@ -18,7 +19,7 @@ export function createProgram(): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", `${after.program}\n${environmentHelp}\n${exitCodeHelp()}`)
-    .hook("preAction", (_program, command) => setQuiet(command.opts().quiet === true))
+    .hook("preAction", (_program, command) => setQuiet(command.optsWithGlobals().quiet === true))
   program.addHelpCommand(new Command("help").argument("[command]").description(help.help).helpGroup("Help:"))
   addMessageCommands(program)
   addKeyCommands(program)
@@ -60,6 +61,8 @@ function addKeyCommands(program: Command): void {
     .option("-a, --alias <name>", "give the key a name to encrypt with: NAME or alias/NAME")
     .option("-d, --description <text>", "what the key is for")
     .option("--multi-region", "a multi-Region primary key")
+    .option("--hmac <bits>", "a key for MACs instead of encryption: 224, 256, 384 or 512", parseHmac)
+    .option("--external", "a key without material, for envelope key import")
     .action(async (options) => (await load()).keyCreateCommand(options))
   common(command(key, "list", help.keyList)).action(async (options) => (await load()).keyListCommand(options))
   common(command(key, "describe <key>", help.keyDescribe)).action(async (id, options) =>
@@ -71,6 +74,7 @@ function addKeyCommands(program: Command): void {
   common(command(key, "disable <key>", help.keyDisable)).action(async (id, options) =>
     (await load()).keyDisableCommand(id, options),
   )
+  addKeyLifeCommands(key)
 }
 
 function addAliasCommands(program: Command): void {

@@ -13,6 +13,10 @@ const commands = [
   ["reencrypt"],
   ...["create", "list", "describe", "enable", "disable"].map((name) => ["key", name]),
   ...["create", "list", "update", "delete"].map((name) => ["alias", name]),
+  ["audit"],
+  ...["verify", "digest", "public-key", "deliver", "verify-delivery"].map((name) => ["audit", name]),
+  ["cost"],
+  ["cost", "estimate"],
 ]
 
 it("is at hand for every command, with examples where a newcomer needs them", async () => {
@@ -24,7 +28,7 @@ it("is at hand for every command, with examples where a newcomer needs them", as
     expect(stdout.toString()).toContain(`Usage: envelope ${command.join(" ")}`)
     expect(stderr).toBe("")
   }
-  for (const command of ["encrypt", "decrypt", "inspect", "reencrypt", "key", "alias"]) {
+  for (const command of ["encrypt", "decrypt", "inspect", "reencrypt", "key", "alias", "audit", "cost"]) {
     expect(top).toMatch(new RegExp(`^  ${command} `, "m"))
     expect((await box.ok(["help", command])).stdout.toString()).toContain("Examples:")
   }

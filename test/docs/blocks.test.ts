@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import ts from "typescript"
 import { describe, expect, test } from "vitest"
+import * as cost from "../../src/cost/index.ts"
 import * as main from "../../src/index.ts"
 import * as localKms from "../../src/local-kms/index.ts"
 import { isCode, isRun, programOf } from "./blocks.ts"
@@ -29,7 +30,11 @@ describe("the code of the documentation", () => {
       compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
     })
     const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor
-    const own: Record<string, unknown> = { "kms-envelope": main, "kms-envelope/local-kms": localKms }
+    const own: Record<string, unknown> = {
+      "kms-envelope": main,
+      "kms-envelope/cost": cost,
+      "kms-envelope/local-kms": localKms,
+    }
     const require = createRequire(import.meta.url)
     await new AsyncFunction("require", "exports", `${outputText}\n//# sourceURL=${path}.js`)(
       (name: string) => own[name] ?? require(name),

@@ -19,6 +19,7 @@ const options: ts.CompilerOptions = {
   allowImportingTsExtensions: true,
   paths: {
     "kms-envelope": [`${root}/src/index.ts`],
+    "kms-envelope/cost": [`${root}/src/cost/index.ts`],
     "kms-envelope/local-kms": [`${root}/src/local-kms/index.ts`],
     "kms-envelope/testing": [`${root}/src/testing/index.ts`],
   },

@@ -57,7 +57,7 @@ const NOTHING: State = { version: 1, digest: 0, lastEvent: 0, streams: {} }
 const stateName = (storeId: string): string => `AWSLogs/kms-envelope/${storeId}.json`
 
 /**
- * AUD-5: signs a digest of what is new and delivers what the destination has not got. Each digest is delivered as a whole,
+ * AUD-5.1: signs a digest of what is new and delivers what the destination has not got. Each digest is delivered as a whole,
  * always as the same files under the same names, and counts once they are all there: whatever ends a delivery, the next one goes
  * on from there.
  *

@@ -24,7 +24,7 @@ export interface VerifyAuditOptions {
   readonly digest?: SignedDigest
 }
 
-/** AUD-3: compares the trail with what the KMS wrote. */
+/** AUD-3.1: compares the trail with what the KMS wrote. */
 export async function verifyTrail(
   store: Store,
   trail: Trail & { readonly vault: Vault },
@@ -38,7 +38,7 @@ export async function verifyTrail(
   const found = await checkEvents(store, trail, head, problems)
   reportMissing(found, first, problems)
   checkBeyond(store, problems)
-  // An event that is missing or changed has been named; the seal says no more.
+  // AUD-3.4. An event that is missing or changed has been named; the seal says no more.
   if (problems.count === 0 && (found.seal !== head.seal || found.mac !== head.mac))
     problems.add(
       "head",
@@ -106,6 +106,7 @@ async function checkEvents(store: Store, trail: Trail, head: TrailHead, problems
   return { seen, mac, seal }
 }
 
+/** AUD-3.2 and AUD-3.3: by itself, and against the one before it only where that one is what it should be. */
 function checkPlace({ at, record, genuine }: Place, before: Place | undefined, problems: Problems): void {
   if (!genuine) problems.add("edited", at, at, `event ${at} is not what the KMS wrote`)
   else if (record.n !== at)
