@@ -10,7 +10,7 @@ Messages are those of the AWS Encryption SDK. The KMS is one embedded in this co
   decrypt: "decrypt a file or standard input",
   inspect: "show a message's header, without any key",
   reencrypt: "decrypt and encrypt again under other keys, without a file in the clear",
-  key: "make, list, enable and disable KMS keys",
+  key: "make and manage KMS keys",
   keyCreate: "make a key and print its ARN; the first one makes the embedded KMS",
   keyList: "list the keys",
   keyDescribe: "show a key: ARN, id or alias/NAME",
@@ -73,7 +73,11 @@ Examples:
   key: `Examples:
   envelope key create --alias app --description "invoices"
   envelope key list
-  envelope key disable alias/app`,
+  envelope key disable alias/app
+  envelope key rotate alias/app --every 365
+  envelope key rotations alias/app
+  openssl rand 32 > material && envelope key import alias/external material
+  envelope key delete alias/app --days 7`,
   alias: `Examples:
   envelope alias create app 1234abcd-12ab-34cd-56ef-1234567890ab
   envelope alias update app alias/app-2026`,

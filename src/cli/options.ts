@@ -45,6 +45,13 @@ export interface KeyCreateOptions extends CommonOptions {
   readonly alias?: string
   readonly description?: string
   readonly multiRegion?: boolean
+  readonly hmac?: string
+  readonly external?: boolean
+}
+
+export function parseHmac(text: string): string {
+  if (["224", "256", "384", "512"].includes(text)) return text
+  throw usageError(`there is no HMAC key of '${text}' bits`, "224, 256, 384 or 512")
 }
 
 export interface AliasListOptions extends CommonOptions {

@@ -107,7 +107,7 @@ export function unwrapMaterial({ algorithm, privateKey }: ImportToken, wrapped: 
 }
 
 /** The initial value of AES key wrap with padding (RFC 5649, section 3). */
-const ALTERNATIVE_IV = Uint8Array.of(0xa6, 0x59, 0x59, 0xa6)
+export const ALTERNATIVE_IV = Uint8Array.of(0xa6, 0x59, 0x59, 0xa6)
 
 function unwrapAes(aesKey: Uint8Array, wrapped: Uint8Array): Uint8Array {
   const decipher = createDecipheriv(`id-aes${aesKey.length * 8}-wrap-pad`, aesKey, ALTERNATIVE_IV)

@@ -29,3 +29,4 @@ export type { DeliveredFile, DeliverySink, DeliverySource } from "./trail/sink.t
 export { folderSink } from "./trail/sink.ts"
 export type { AuditReport, VerifyAuditOptions } from "./trail/verify.ts"
 export { type DeliveryProblem, type DeliveryReport, verifyDelivery } from "./trail/verify-delivery.ts"
+export { wrapKeyMaterial } from "./wrap-material.ts"

@@ -22,13 +22,15 @@ interface KeyMetadata {
 
 /** Prints the new key's ARN, so that `KEY=$(envelope key create)` works. */
 export async function keyCreateCommand(options: KeyCreateOptions): Promise<void> {
-  const { description, multiRegion, json } = options
+  const { description, multiRegion, hmac, external, json } = options
   const alias = options.alias === undefined ? undefined : aliasName(options.alias)
   await withKms(options, { create: true }, async (kms) => {
     if (alias !== undefined) await checkFree(kms, alias)
     const { KeyMetadata } = await kms.send<{ KeyMetadata: KeyMetadata }>("CreateKey", {
       ...(description !== undefined && { Description: description }),
       ...(multiRegion && { MultiRegion: true }),
+      ...(hmac !== undefined && { KeySpec: `HMAC_${hmac}`, KeyUsage: "GENERATE_VERIFY_MAC" }),
+      ...(external && { Origin: "EXTERNAL" }),
     })
     if (alias !== undefined) await nameKey(kms, alias, KeyMetadata.Arn)
     await print(json ? toJson(keyJson(KeyMetadata, alias === undefined ? [] : [alias])) : `${KeyMetadata.Arn}\n`)
