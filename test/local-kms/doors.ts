@@ -34,6 +34,25 @@ export const doors: Record<string, Door> = {
       return { kms, client: kms.client() }
     },
   },
+  "the SDK's client, over HTTP": {
+    isSdk: true,
+    async open(options) {
+      const kms = disposed(LocalKms.inMemory(options))
+      const { endpoint } = await kms.listen({ port: 0 })
+      const credentials = await kms.accessKeys.create({ principal: `arn:aws:iam::${kms.accountId}:root` })
+      const client = new sdk.KMSClient({ endpoint, region: kms.region, credentials })
+      // Client and server agree on the time, however the test moves it.
+      client.middlewareStack.add(
+        (next) => (args) => {
+          client.config.systemClockOffset = (options?.clock?.() ?? Date.now()) - Date.now()
+          return next(args)
+        },
+        { step: "initialize" },
+      )
+      onTestFinished(() => client.destroy())
+      return { kms, client }
+    },
+  },
 }
 
 function disposed(kms: LocalKms): LocalKms {
