@@ -48,7 +48,7 @@ export const isComplete = (key: Key): boolean =>
   key.materials.length > 0 &&
   key.materials.every((material) => material.state === "PENDING_ROTATION" || sealedBytes(key, material) !== undefined)
 
-export const sealedBytes = (key: Key, material: KeyMaterial): string | undefined =>
+const sealedBytes = (key: Key, material: KeyMaterial): string | undefined =>
   material.sealed ?? key.imported?.[material.id]?.sealed
 
 /**
