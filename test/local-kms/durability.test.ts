@@ -280,6 +280,7 @@ describe("several processes on one store", () => {
     }
     expect(acknowledged.length).toBeGreaterThan(8)
     const { kms, send } = await opened(dir)
+    expect((await kms.verifyAudit()).problems).toEqual([])
     for (const { keyId, blob } of acknowledged) {
       const opened = await send("Decrypt", { KeyId: keyId, CiphertextBlob: Buffer.from(blob, "base64") })
       expect(opened.Plaintext).toHaveLength(32)
