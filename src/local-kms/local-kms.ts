@@ -228,9 +228,8 @@ export class LocalKms {
   async seed(seed: Seed): Promise<SeedResult> {
     const checked = readSeed(seed)
     const { accountId, region } = this
-    const trail = { vault: this.#vault, keepEvents: this.#keepEvents }
     return this.#storeWhileOpen.transaction((tx) =>
-      applySeed(tx, checked, { ...trail, accountId, region, partition: PARTITION, now: this.#clock() }),
+      applySeed(tx, checked, { ...this.#trail, accountId, region, partition: PARTITION, now: this.#clock() }),
     )
   }
 
@@ -261,8 +260,7 @@ export class LocalKms {
    * @throws EnvelopeError `Closed`
    */
   async verifyAudit(options: VerifyAuditOptions = {}): Promise<AuditReport> {
-    const trail = { vault: this.#vault, keepEvents: this.#keepEvents }
-    return verifyTrail(this.#storeWhileOpen, trail, options)
+    return verifyTrail(this.#storeWhileOpen, this.#trail, options)
   }
 
   /**
@@ -272,7 +270,7 @@ export class LocalKms {
    * @throws EnvelopeError `KmsStore` for a trail that was changed, `Closed`
    */
   async signAudit(): Promise<SignedDigest | undefined> {
-    return signDigest(this.#storeWhileOpen, this.#vault, this.#digestOptions())
+    return signDigest(this.#storeWhileOpen, this.#trail, this.#digestOptions())
   }
 
   /** The key that verifies digests, as PEM (SubjectPublicKeyInfo). @throws EnvelopeError `KmsStore`, `Closed` */
@@ -289,7 +287,7 @@ export class LocalKms {
    * @throws EnvelopeError `KmsStore` for a trail that was changed, `Closed`; the destination's own errors
    */
   async deliverAudit(destination: string | DeliverySink): Promise<Delivery> {
-    return deliverTrail(this.#storeWhileOpen, this.#vault, destination, this.#digestOptions())
+    return deliverTrail(this.#storeWhileOpen, this.#trail, destination, this.#digestOptions())
   }
 
   /** Requests counted by operation, key and month. @throws EnvelopeError `Closed` */
@@ -336,6 +334,10 @@ export class LocalKms {
       return this.#store.read(work)
     },
     close: () => this.close(),
+  }
+
+  get #trail() {
+    return { vault: this.#vault, keepEvents: this.#keepEvents }
   }
 
   #digestOptions = () => ({ storeId: this.#storeId, now: this.#clock() })

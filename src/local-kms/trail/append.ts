@@ -12,6 +12,10 @@ export interface Trail {
   readonly keepEvents: number
 }
 
+/** AUD-1.6: the number of the oldest event that must be there, whatever the head of a store says that drops nothing. */
+export const oldestEvent = ({ first }: TrailHead, { keepEvents }: Pick<Trail, "keepEvents">): number =>
+  keepEvents === Number.POSITIVE_INFINITY ? 1 : first
+
 /** AUD-1.6: old events go in groups of so many. */
 const GROUP = 1000
 const MARKS = "mark/"

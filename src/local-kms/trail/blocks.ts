@@ -65,7 +65,7 @@ function placesOf({ terms }: BlockIndex, term: string): Set<number> {
   return places
 }
 
-export const readBlock = (reader: StoreReader, block: number): EventRecord[] =>
+const readBlock = (reader: StoreReader, block: number): EventRecord[] =>
   [...reader.range<EventRecord>(EVENTS, { after: eventKey(firstOfBlock(block) - 1), limit: BLOCK })].map(
     ([, record]) => record,
   )

@@ -1,7 +1,7 @@
 import { EnvelopeError, utf8 } from "../../core/index.ts"
 import type { AuditEvent } from "../audit.ts"
 import type { Store } from "../store/store.ts"
-import type { Vault } from "../vault.ts"
+import { oldestEvent } from "./append.ts"
 import {
   type Digest,
   type DigestOptions,
@@ -9,6 +9,7 @@ import {
   newestDigest,
   readDigest,
   type SigningKey,
+  type SigningTrail,
   signDigest,
   signingKey,
   signText,
@@ -25,6 +26,7 @@ import {
   streamOf,
   textToSign,
 } from "./log-files.ts"
+import { readHead } from "./records.ts"
 import { type DeliverySink, folderSink } from "./sink.ts"
 import { walk } from "./walk.ts"
 
@@ -65,22 +67,22 @@ const stateName = (storeId: string): string => `AWSLogs/kms-envelope/${storeId}.
  */
 export async function deliverTrail(
   store: Store,
-  vault: Vault,
+  trail: SigningTrail,
   destination: string | DeliverySink,
   options: DigestOptions,
 ): Promise<Delivery> {
   const sink = typeof destination === "string" ? folderSink(destination) : destination
-  await signDigest(store, vault, options)
-  const key = await signingKey(store, vault)
+  await signDigest(store, trail, options)
+  const key = await signingKey(store, trail.vault)
   let state = await readState(sink, options.storeId)
   const total = { events: 0, logFiles: 0, digestFiles: 0 }
   for (;;) {
     const digest = nextDigest(store, state)
     if (digest === undefined) return { ...total, lastEvent: state.lastEvent }
-    const logs = await writeLogFiles(store, vault, sink, digest)
+    const logs = await writeLogFiles(store, trail, sink, digest)
     state = await writeDigestFiles(sink, key, digest, logs, state)
     await sink.write(stateName(digest.storeId), { body: utf8(`${JSON.stringify(state)}\n`) })
-    total.events += digest.lastEvent - digest.firstEvent + 1
+    total.events += [...logs.values()].reduce((sum, { delivered }) => sum + delivered, 0)
     total.logFiles += [...logs.values()].reduce((sum, { files }) => sum + files.length, 0)
     total.digestFiles += Object.keys(state.streams).length
   }
@@ -112,19 +114,23 @@ function nextDigest(store: Store, { digest: done }: State): Digest | undefined {
 
 interface StreamLogs extends Stream {
   readonly files: LogFileEntry[]
+  /** Events. */
+  delivered: number
 }
 
 /** AUD-5.3. @throws EnvelopeError `KmsStore` for events that were changed or dropped */
 async function writeLogFiles(
   store: Store,
-  vault: Vault,
+  trail: SigningTrail,
   sink: DeliverySink,
   digest: Digest,
 ): Promise<ReadonlyMap<string, StreamLogs>> {
   const streams = new Map<string, StreamLogs & { events: AuditEvent[]; first: number }>()
-  let next = digest.firstEvent
+  // What was dropped before it was delivered, which a store in memory may do, is not there any more.
+  let next = Math.max(digest.firstEvent, oldestEvent(store.read(readHead), trail))
+  if (next > digest.lastEvent) return streams
   let mac = ""
-  for await (const { at, record, genuine } of walk(store, vault, digest.firstEvent, digest.lastEvent)) {
+  for await (const { at, record, genuine } of walk(store, trail.vault, next, digest.lastEvent)) {
     if (!genuine || at !== next || record.n !== at || (mac !== "" && record.previous !== mac)) break
     next++
     mac = record.mac
@@ -132,7 +138,7 @@ async function writeLogFiles(
     const name = streamName(stream)
     let open = streams.get(name)
     if (open === undefined) {
-      open = { ...stream, files: [], events: [], first: at }
+      open = { ...stream, files: [], delivered: 0, events: [], first: at }
       streams.set(name, open)
     }
     if (open.events.length === 0) open.first = at
@@ -151,6 +157,7 @@ async function flush(
 ): Promise<void> {
   const records = stream.events
   stream.events = []
+  stream.delivered += records.length
   const text = JSON.stringify({ Records: records })
   const s3Object = logFileName(stream, endTime, storeId, stream.first)
   const times = records.map(({ eventTime }) => eventTime).sort()

@@ -12,6 +12,7 @@ import { EnvelopeError } from "../../core/index.ts"
 import { wipe } from "../../crypto/index.ts"
 import type { Store, StoreReader, StoreTransaction } from "../store/store.ts"
 import type { Vault } from "../vault.ts"
+import { oldestEvent, type Trail } from "./append.ts"
 import type { Problems } from "./problems.ts"
 import { type EventRecord, eventKey, readHead, type TrailHead } from "./records.ts"
 import { walk } from "./walk.ts"
@@ -41,6 +42,11 @@ export interface SignedDigest {
   readonly digest: Digest
   /** AUD-4.3: RSASSA-PKCS1-v1_5 with SHA-256 of the digest's JSON text; base64. */
   readonly signature: string
+}
+
+/** The trail of a KMS that can seal and sign. */
+export interface SigningTrail extends Trail {
+  readonly vault: Vault
 }
 
 export interface SigningKey {
@@ -94,7 +100,7 @@ async function makeSigningKey(store: Store, vault: Vault): Promise<StoredSigning
 }
 
 /** AUD-4.1 */
-export const fingerprint = (publicKey: KeyObject): string =>
+const fingerprint = (publicKey: KeyObject): string =>
   createHash("sha256")
     .update(publicKey.export({ format: "der", type: "spki" }))
     .digest("hex")
@@ -114,14 +120,15 @@ export interface DigestOptions {
  */
 export async function signDigest(
   store: Store,
-  vault: Vault,
+  trail: SigningTrail,
   options: DigestOptions,
 ): Promise<SignedDigest | undefined> {
+  const { vault } = trail
   const key = await signingKey(store, vault)
   for (;;) {
     const before = store.read(newestDigest)
     const head = store.read(readHead)
-    const first = Math.max(head.first, (before?.digest.lastEvent ?? 0) + 1)
+    const first = Math.max(oldestEvent(head, trail), (before?.digest.lastEvent ?? 0) + 1)
     const last = head.next - 1
     if (last < first) return before
     await requireGenuine(store, vault, first, last)
@@ -207,7 +214,7 @@ export const readDigest = (reader: StoreReader, number: number): SignedDigest | 
  */
 export function checkDigests(
   store: Store,
-  vault: Vault,
+  trail: SigningTrail,
   head: TrailHead,
   problems: Problems,
   kept: SignedDigest | undefined,
@@ -215,25 +222,33 @@ export function checkDigests(
   return store.read((reader) => {
     const stored = reader.get<StoredSigningKey>(SIGNING_KEY)
     // Of the sealed private key, which nobody without the root key can replace.
-    const publicKey = stored === undefined ? undefined : openSigningKey(vault, stored)?.publicKey
+    const publicKey = stored === undefined ? undefined : openSigningKey(trail.vault, stored)?.publicKey
+    const oldest = oldestEvent(head, trail)
     let before: SignedDigest | undefined
     for (const [, signed] of reader.range<SignedDigest>(DIGESTS)) {
-      checkDigest(reader, head, problems, publicKey, signed)
+      checkDigest(reader, { head, oldest, problems, publicKey }, signed)
       const { number, previousSignature, firstEvent = 0, lastEvent = 0 } = signed.digest ?? {}
       if (previousSignature !== (before?.signature ?? null) || number !== (before?.digest?.number ?? 0) + 1)
         problems.add("digest", firstEvent, lastEvent, `the digest before digest ${number} is missing`)
+      else if (firstEvent > (before?.digest.lastEvent ?? 0) + 1 && oldest === 1)
+        problems.add("digest", firstEvent, lastEvent, `the digest ${number} leaves out the events before ${firstEvent}`)
       before = signed
     }
-    if (kept !== undefined) checkDigest(reader, head, problems, publicKey, kept)
+    if (kept !== undefined) checkDigest(reader, { head, oldest, problems, publicKey }, kept)
     return before?.digest?.lastEvent ?? 0
   })
 }
 
+interface DigestCheck {
+  readonly head: TrailHead
+  readonly oldest: number
+  readonly problems: Problems
+  readonly publicKey: KeyObject | undefined
+}
+
 function checkDigest(
   reader: StoreReader,
-  head: TrailHead,
-  problems: Problems,
-  publicKey: KeyObject | undefined,
+  { head, oldest, problems, publicKey }: DigestCheck,
   { digest, signature }: SignedDigest,
 ): void {
   const { firstEvent: first = 0, lastEvent: last = 0, number = 0 } = digest ?? {}
@@ -247,7 +262,7 @@ function checkDigest(
     return
   }
   // What is dropped on purpose can no longer be compared.
-  if (last < head.first) return
+  if (last < oldest) return
   const mac = reader.get<EventRecord>(eventKey(last))?.mac
   if (mac === digest.mac) return
   if (last < head.next) problems.add("digest", last, last, `${name} tells of another event ${last}`)

@@ -1,8 +1,7 @@
 import type { Store } from "../store/store.ts"
-import type { Vault } from "../vault.ts"
 import { nextSeal, readMark, type Trail } from "./append.ts"
 import { BLOCK, type BlockIndex, blockKey, blockOf, firstOfBlock, makeBlockIndex } from "./blocks.ts"
-import { checkDigests, type SignedDigest } from "./digest.ts"
+import { checkDigests, type SignedDigest, type SigningTrail } from "./digest.ts"
 import { type AuditProblem, type Problems, problemList } from "./problems.ts"
 import { EVENTS, type EventRecord, eventKey, HEAD, NO_EVENTS, type TrailHead } from "./records.ts"
 import { type Place, walk } from "./walk.ts"
@@ -27,7 +26,7 @@ export interface VerifyAuditOptions {
 /** AUD-3.1: compares the trail with what the KMS wrote. */
 export async function verifyTrail(
   store: Store,
-  trail: Trail & { readonly vault: Vault },
+  trail: SigningTrail,
   options: VerifyAuditOptions,
 ): Promise<AuditReport> {
   const problems = problemList()
@@ -46,7 +45,7 @@ export async function verifyTrail(
       last,
       "the end of the trail was changed, or events were cut off it and others written since",
     )
-  const signedUpTo = checkDigests(store, trail.vault, head, problems, options.digest)
+  const signedUpTo = checkDigests(store, trail, head, problems, options.digest)
   const listed = [...problems.list].sort((a, b) => a.first - b.first)
   return { valid: problems.count === 0, first, last, signedUpTo, problems: listed, problemCount: problems.count }
 }

@@ -5,7 +5,7 @@ import { gunzipSync, gzipSync } from "node:zlib"
 import { describe, expect, test } from "vitest"
 import { type DeliverySink, folderSink, LocalKms, verifyDelivery } from "../../../src/local-kms/index.ts"
 import { deliverTrail } from "../../../src/local-kms/trail/deliver.ts"
-import { signingKey } from "../../../src/local-kms/trail/digest.ts"
+import { signDigest, signingKey } from "../../../src/local-kms/trail/digest.ts"
 import { eventKey } from "../../../src/local-kms/trail/records.ts"
 import { ACCOUNT, REGION, sendTo, temporaryFolder } from "../helpers.ts"
 import {
@@ -21,8 +21,8 @@ import {
 } from "./helpers.ts"
 
 const OTHER_REGION = "eu-west-1"
-const deliver = ({ store, vault }: TestTrail, to: string | DeliverySink, now = NOW + 60_000) =>
-  deliverTrail(store, vault, to, { storeId: STORE_ID, now })
+const deliver = (trail: TestTrail, to: string | DeliverySink, now = NOW + 60_000) =>
+  deliverTrail(trail.store, trail, to, { storeId: STORE_ID, now })
 const publicKeyOf = async ({ store, vault }: TestTrail): Promise<string> =>
   (await signingKey(store, vault)).publicKey.export({ format: "pem", type: "spki" }) as string
 
@@ -131,7 +131,7 @@ test("two stores deliver into one folder", async () => {
   const one = await trailOf(2)
   const two = await trailWithOwnKey(3)
   await deliver(one, dir)
-  await deliverTrail(two.store, two.vault, dir, { storeId: "70000000-0000-4000-8000-000000000001", now: NOW + 60_000 })
+  await deliverTrail(two.store, two, dir, { storeId: "70000000-0000-4000-8000-000000000001", now: NOW + 60_000 })
   expect(logsOf(dir)).toHaveLength(2)
   const report = await verifyDelivery(dir, await publicKeyOf(one))
   // The other store's key is another.
@@ -321,4 +321,21 @@ test("AUD-5.1: a durable KMS delivers its trail, and goes on after it was opened
     logFiles: 2,
   })
   await again.close()
+})
+
+test("AUD-1.6: what a store in memory dropped before its delivery is left out, and the rest is delivered", async () => {
+  const dir = await temporaryFolder()
+  const trail = { ...(await trailOf(500)), keepEvents: 100 }
+  await signDigest(trail.store, trail, { storeId: STORE_ID, now: NOW + 60_000 })
+  await append(
+    trail,
+    Array.from({ length: 700 }, () => makeEvent()),
+  )
+  await signDigest(trail.store, trail, { storeId: STORE_ID, now: NOW + 120_000 })
+  await append(
+    trail,
+    Array.from({ length: 900 }, () => makeEvent()),
+  )
+  expect(await deliver(trail, dir, NOW + 180_000)).toMatchObject({ events: 1100, lastEvent: 2100 })
+  expect(await verifyDelivery(dir, await publicKeyOf(trail))).toMatchObject({ valid: true, events: 1100 })
 })

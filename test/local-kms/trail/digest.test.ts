@@ -7,7 +7,7 @@ import { verifyTrail } from "../../../src/local-kms/trail/verify.ts"
 import { memoryKms, sendTo, temporaryFolder } from "../helpers.ts"
 import { append, makeEvent, NOW, recordAt, STORE_ID, type TestTrail, trailOf } from "./helpers.ts"
 
-const sign = ({ store, vault }: TestTrail, now = NOW + 60_000) => signDigest(store, vault, { storeId: STORE_ID, now })
+const sign = (trail: TestTrail, now = NOW + 60_000) => signDigest(trail.store, trail, { storeId: STORE_ID, now })
 const problemsOf = async (trail: TestTrail, digest?: SignedDigest): Promise<string[]> =>
   (await verifyTrail(trail.store, trail, digest === undefined ? {} : { digest })).problems.map(
     ({ kind, first, last }) => `${kind} ${first}-${last}`,
@@ -166,4 +166,14 @@ test("a KMS in memory verifies its trail as well", async () => {
     problems: [],
     problemCount: 0,
   })
+})
+
+test("AUD-1.6: a head that pretends to have dropped events keeps none of them out of a digest", async () => {
+  const trail = await trailOf(5)
+  const setFirst = (first: number) =>
+    trail.store.transaction((tx) => tx.put(HEAD, { ...tx.get<TrailHead>(HEAD)!, first }))
+  await setFirst(4)
+  expect((await sign(trail))!.digest).toMatchObject({ firstEvent: 1, lastEvent: 5 })
+  await setFirst(1)
+  expect(await problemsOf(trail)).toEqual([])
 })

@@ -31,7 +31,7 @@ export interface EventOptions {
   readonly keyArn?: string
 }
 
-export const keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/00000000-0000-4000-8000-000000000000`
+const keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/00000000-0000-4000-8000-000000000000`
 
 export function makeEvent(options: EventOptions = {}): AuditEvent {
   const { operation = "Decrypt", accountId = ACCOUNT, region = REGION, at = NOW, parameters = {} } = options
