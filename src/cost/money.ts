@@ -1,8 +1,6 @@
 /** Micro-dollars: 0.000001 USD, always whole. */
 export type MicroUsd = number
 
-export const MICRO_PER_USD = 1_000_000
-
 /**
  * The exact product of a whole number and a price, divided by a whole number and rounded half up.
  *

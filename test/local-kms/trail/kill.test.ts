@@ -16,7 +16,7 @@ async function buildWorker(): Promise<string> {
   const outfile = join(await temporaryFolder(), "worker.mjs")
   const lmdb = pathToFileURL(createRequire(import.meta.url).resolve("lmdb")).href
   await build({
-    entryPoints: [join(import.meta.dirname, "kill-worker.ts")],
+    entryPoints: [new URL("kill-worker.ts", import.meta.url).pathname],
     outfile,
     bundle: true,
     platform: "node",
