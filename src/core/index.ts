@@ -1,4 +1,5 @@
 export * from "./bytes.ts"
 export * from "./diagnostics.ts"
 export * from "./errors.ts"
+export * from "./free.ts"
 export * from "./types.ts"

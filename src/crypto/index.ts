@@ -1,5 +1,4 @@
 export * from "./aead.ts"
-export * from "./async-aead.ts"
 export * from "./derive.ts"
 export * from "./random.ts"
 export * from "./signature.ts"

@@ -1,10 +1,9 @@
 import { setImmediate } from "node:timers/promises"
-import { malformed } from "../core/index.ts"
-import { asyncAead, type Suite } from "../crypto/index.ts"
-import { lanesPay, openInLanes, sealInLanes } from "./lanes.ts"
+import { free, malformed } from "../core/index.ts"
+import type { Suite } from "../crypto/index.ts"
 import { type BodyScan, type FrameOpener, frameOpener, nextFrame } from "./open.ts"
 import type { FrameShape } from "./read.ts"
-import { bodySealer, writeFrame } from "./seal.ts"
+import { bodySealer, sealFrames, writeFrame } from "./seal.ts"
 import { type FrameLayout, frameOffset } from "./sizes.ts"
 
 /** Up to this many bytes of plaintext are worked at once, in less than a millisecond; more would hold up the event loop. */
@@ -31,11 +30,11 @@ export function sealBody(
 ): number {
   const { frameLength } = job.shape
   const sealer = bodySealer(job.suite, job.key, job.messageId, frameLength)
-  for (const frame of sealer.regular(plaintext, regularFrames)) at = writeFrame(frame, out, at)
+  at = sealFrames(sealer, frameLength, regularFrames, plaintext, out, at)
   return writeFrame(sealer.final(plaintext.subarray(regularFrames * frameLength)), out, at)
 }
 
-/** Seals a body of any size, on several threads where that pays, and never long without letting others run. */
+/** Seals a body of any size in slices, so that others get their turn between them. */
 export async function sealLargeBody(
   job: BodyJob,
   { regularFrames }: FrameLayout,
@@ -43,22 +42,12 @@ export async function sealLargeBody(
   out: Uint8Array,
   at: number,
 ): Promise<number> {
-  const { suite, key, messageId, shape, signal } = job
-  const { frameLength } = shape
-  if (lanesPay(frameLength, regularFrames * frameLength)) {
-    const lanes = { aead: await asyncAead(key), messageId, frameLength, signal, firstSequenceNumber: 1 }
-    await sealInLanes({ ...lanes, count: regularFrames }, plaintext, out, at)
-  } else {
-    const sealer = bodySealer(suite, key, messageId, frameLength)
-    await inSlices(regularFrames, frameLength, signal, (index, count) => {
-      let place = at + frameOffset(index, frameLength)
-      const frames = sealer.regular(plaintext.subarray(index * frameLength), count)
-      for (const frame of frames) place = writeFrame(frame, out, place)
-    })
-  }
-  const final = bodySealer(suite, key, messageId, frameLength, regularFrames + 1)
-  const rest = plaintext.subarray(regularFrames * frameLength)
-  return writeFrame(final.final(rest), out, at + frameOffset(regularFrames, frameLength))
+  const { frameLength } = job.shape
+  const sealer = bodySealer(job.suite, job.key, job.messageId, frameLength)
+  await inSlices(regularFrames, frameLength, job.signal, (index, count) => {
+    at = sealFrames(sealer, frameLength, count, plaintext.subarray(index * frameLength), out, at)
+  })
+  return writeFrame(sealer.final(plaintext.subarray(regularFrames * frameLength)), out, at)
 }
 
 /**
@@ -84,7 +73,7 @@ export function openBody(
   return plaintext
 }
 
-/** Opens a body of any size, as `sealLargeBody` seals. @param out as long as the plaintext */
+/** Opens a body of any size in slices. @param out as long as the plaintext */
 export async function openLargeBody(
   job: BodyJob,
   scan: BodyScan,
@@ -92,21 +81,10 @@ export async function openLargeBody(
   bodyAt: number,
   out: Uint8Array,
 ): Promise<void> {
-  const { suite, key, messageId, shape, signal } = job
-  const { frameLength } = shape
-  const regularFrames = scan.frameCount - 1
-  const opener = frameOpener(suite, key, messageId)
-  if (lanesPay(frameLength, regularFrames * frameLength)) {
-    const lanes = { aead: await asyncAead(key), messageId, frameLength, signal, firstSequenceNumber: 1 }
-    await openInLanes({ ...lanes, count: regularFrames }, message, bodyAt, (index, plaintext) =>
-      out.set(plaintext, index * frameLength),
-    )
-  } else {
-    await inSlices(regularFrames, frameLength, signal, (index, count) =>
-      openFrames(opener, shape, scan, message, bodyAt, index, count, out),
-    )
-  }
-  openFrames(opener, shape, scan, message, bodyAt, regularFrames, 1, out)
+  const opener = frameOpener(job.suite, job.key, job.messageId)
+  await inSlices(scan.frameCount, job.shape.frameLength, job.signal, (index, count) =>
+    openFrames(opener, job.shape, scan, message, bodyAt, index, count, out),
+  )
 }
 
 /**
@@ -125,11 +103,6 @@ export async function openRun(
 ): Promise<void> {
   const { suite, key, messageId, shape, signal } = job
   const { frameLength } = shape
-  if (lanesPay(frameLength, count * frameLength)) {
-    const lanes = { aead: await asyncAead(key), messageId, frameLength, signal, firstSequenceNumber: firstIndex + 1 }
-    await openInLanes({ ...lanes, count }, frames, 0, (i, plaintext) => put(firstIndex + i, plaintext))
-    return
-  }
   const opener = frameOpener(suite, key, messageId)
   await inSlices(count, frameLength, signal, (index, sliceCount) => {
     for (let i = index; i < index + sliceCount; i++) {
@@ -155,7 +128,9 @@ function openFrames(
     const frame = nextFrame(message, at, index + 1, shape)
     // A shorter frame before the end would leave a gap in `out`.
     if ((frame.kind === "regular") !== index < frameCount - 1) throw malformed(MISPLACED)
-    out.set(opener.open(message, frame), index * shape.frameLength)
+    const plaintext = opener.open(message, frame)
+    out.set(plaintext, index * shape.frameLength)
+    free(plaintext)
     at = frame.end
   }
 }

@@ -1,10 +1,10 @@
 import { readSync, writeSync } from "node:fs"
-import { allocateUnfilled, malformed, truncated } from "../core/index.ts"
+import { allocateUnfilled, free, malformed, truncated } from "../core/index.ts"
 import { findSuite } from "../crypto/index.ts"
 import { FINAL_OVERHEAD, REGULAR_OVERHEAD } from "../format/index.ts"
 import { frameOpener } from "./open.ts"
 import { type FrameShape, readFrameHead } from "./read.ts"
-import { bodySealer, writeFrame } from "./seal.ts"
+import { bodySealer, sealFrames, writeFrame } from "./seal.ts"
 import { type FrameLayout, frameOffset } from "./sizes.ts"
 
 /** The body of one unsigned message, between two files. Plain data, so that it can be handed to a worker. */
@@ -100,10 +100,7 @@ function writeFully(fd: number, bytes: Uint8Array, position: number): void {
 function sealRun(job: FileJob, run: FileRun, plaintext: Uint8Array, out: Uint8Array): void {
   const { frameLength } = job.shape
   const sealer = bodySealer(findSuite(job.suiteId)!, job.key, job.messageId, frameLength, run.firstFrame + 1)
-  let at = 0
-  for (let i = 0; i < run.regularFrames; i++) {
-    for (const frame of sealer.regular(plaintext.subarray(i * frameLength), 1)) at = writeFrame(frame, out, at)
-  }
+  const at = sealFrames(sealer, frameLength, run.regularFrames, plaintext, out, 0)
   if (run.hasFinal) writeFrame(sealer.final(plaintext.subarray(run.regularFrames * frameLength)), out, at)
 }
 
@@ -118,7 +115,9 @@ function openRun(job: FileJob, run: FileRun, sealed: Uint8Array, out: Uint8Array
     if (typeof frame === "number" || (frame.kind === "final") !== isLast || frame.end > sealed.length) {
       throw malformed(`frame ${run.firstFrame + i + 1} does not end where the message's size puts it`)
     }
-    out.set(opener.open(sealed, frame), filled)
+    const plaintext = opener.open(sealed, frame)
+    out.set(plaintext, filled)
+    free(plaintext)
     filled += frame.dataLength
     at = frame.end
   }

@@ -1,3 +1,4 @@
+import { free } from "../core/index.ts"
 import { type SealedData, type Suite, seal, TAG_LENGTH } from "../crypto/index.ts"
 import {
   type BodyAad,
@@ -21,8 +22,8 @@ export interface SealedFrame extends SealedData {
 
 /** Seals the frames of one message in order. */
 export interface BodySealer {
-  /** Seals `count` regular frames from the start of `plaintext`. */
-  regular(plaintext: Uint8Array, count: number): SealedFrame[]
+  /** Seals the first `frameLength` bytes of `plaintext`. */
+  regular(plaintext: Uint8Array): SealedFrame
   /** Seals the rest, at most one frame, and ends the body. */
   final(plaintext: Uint8Array): SealedFrame
 }
@@ -48,15 +49,11 @@ export function bodySealer(
     return { sequenceNumber: sequenceNumber++, final, ciphertext, tag }
   }
   return {
-    regular(plaintext, count) {
+    regular(plaintext) {
       regularAad ??= bodyAad(messageId, "regular")
-      const frames: SealedFrame[] = []
-      for (let i = 0; i < count; i++) {
-        // The last number is left for the final frame.
-        if (sequenceNumber >= MAX_FRAMES) throw tooManyFrames(frameLength)
-        frames.push(sealNext(regularAad, plaintext.subarray(i * frameLength, (i + 1) * frameLength), false))
-      }
-      return frames
+      // The last number is left for the final frame.
+      if (sequenceNumber >= MAX_FRAMES) throw tooManyFrames(frameLength)
+      return sealNext(regularAad, plaintext.subarray(0, frameLength), false)
     },
     final: (plaintext) => sealNext(bodyAad(messageId, "final"), plaintext, true),
   }
@@ -66,7 +63,7 @@ export function bodySealer(
 export const sealedLength = ({ final, ciphertext }: SealedFrame): number =>
   ciphertext.length + (final ? FINAL_OVERHEAD : REGULAR_OVERHEAD)
 
-/** Writes a frame where it belongs. @returns where the next byte of `out` goes */
+/** Writes a frame where it belongs, and frees its ciphertext. @returns where the next byte of `out` goes */
 export function writeFrame(
   { sequenceNumber, final, ciphertext, tag }: SealedFrame,
   out: Uint8Array,
@@ -76,6 +73,21 @@ export function writeFrame(
   else writeRegularHead(out, at, sequenceNumber)
   at += final ? FINAL_HEAD : REGULAR_HEAD
   out.set(ciphertext, at)
-  out.set(tag, at + ciphertext.length)
-  return at + ciphertext.length + TAG_LENGTH
+  at += ciphertext.length
+  free(ciphertext)
+  out.set(tag, at)
+  return at + TAG_LENGTH
+}
+
+/** Seals `count` regular frames from the start of `plaintext` into `out` at `at`. @returns where the next byte goes */
+export function sealFrames(
+  sealer: BodySealer,
+  frameLength: number,
+  count: number,
+  plaintext: Uint8Array,
+  out: Uint8Array,
+  at: number,
+): number {
+  for (let i = 0; i < count; i++) at = writeFrame(sealer.regular(plaintext.subarray(i * frameLength)), out, at)
+  return at
 }

@@ -30,7 +30,7 @@ export interface Decrypted {
 
 /**
  * Decrypts a message in memory. Nothing is released before every tag and, in signed messages, the signature verified.
- * Above 1 MiB the work is done on several threads or in slices, so that the event loop stays free; do not change the
+ * Above 1 MiB the work is done in slices, so that the event loop stays free; do not change the
  * message before the promise settles.
  *
  * @param message one whole message, at most `maxMessageLength` bytes (2 GiB)

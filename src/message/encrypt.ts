@@ -26,8 +26,8 @@ import { encryptTrace, obtainMaterials, openWrite, planWrite, type WritePlan, wr
 export type EncryptInMemoryOptions = EncryptOptions & Pick<Partial<Limits>, "maxMessageLength">
 
 /**
- * Encrypts a plaintext in memory into one AWS Encryption SDK message. Above 1 MiB the work is done on several threads
- * or in slices, so that the event loop stays free; do not change the plaintext before the promise settles.
+ * Encrypts a plaintext in memory into one AWS Encryption SDK message. Above 1 MiB the work is done in slices,
+ * so that the event loop stays free; do not change the plaintext before the promise settles.
  *
  * @param plaintext at most `maxMessageLength` bytes (2 GiB); a string is encoded in UTF-8
  * @returns the message, in memory of its own

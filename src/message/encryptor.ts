@@ -7,6 +7,7 @@ import {
   byteQueue,
   layoutOfPlaintext,
   sealedLength,
+  sealFrames,
   writeFrame,
 } from "../framing/index.ts"
 import { type MessageHeader, toMessageHeader } from "./header-info.ts"
@@ -55,10 +56,8 @@ export function encryptor(plan: WritePlan, plaintextLength: number | undefined):
 
   const sealRun = ({ sealer, signer }: Underway, count: number): Uint8Array => {
     checkOpen()
-    const frames = sealer.regular(queue.take(count * frameLength), count)
     const out = allocateUnfilled(count * (frameLength + REGULAR_OVERHEAD))
-    let at = 0
-    for (const frame of frames) at = writeFrame(frame, out, at)
+    sealFrames(sealer, frameLength, count, queue.take(count * frameLength), out, 0)
     signer?.update(out)
     return out
   }
