@@ -15,8 +15,11 @@ export const PUBLIC_KEY = "aws-crypto-public-key"
 
 const EMPTY = /* @__PURE__ */ allocate(0)
 
-/** Serialised forms of contexts made here, which are frozen: keyring, header and tag all need the same bytes. */
-const serialised = /* @__PURE__ */ new WeakMap<EncryptionContext, Uint8Array>()
+/**
+ * The context serialised last: keyring, header and tag of one message all ask for the same one, which is frozen. A
+ * WeakMap over all contexts costs more in garbage collections than it saves.
+ */
+let last: { readonly context: EncryptionContext; readonly bytes: Uint8Array } | undefined
 
 /**
  * A frozen copy of the caller's context without prototype, to write with.
@@ -87,13 +90,12 @@ export function pickPairs(context: EncryptionContext, keys: ReadonlySet<string>,
  * @throws EnvelopeError `LimitExceeded` for a key or value above 65,535 bytes, or more than 65,535 pairs
  */
 export function encodeContext(context: EncryptionContext): Uint8Array {
-  const known = serialised.get(context)
-  if (known !== undefined) return known
+  if (last?.context === context) return last.bytes
   const pairs = Object.keys(context).map((key): EncodedPair => [utf8(key), utf8(context[key]!)])
   // MSG-3.2: as UTF-16 or a locale would order them, no other SDK could read the message.
   pairs.sort((a, b) => compareBytes(a[0], b[0]))
   const bytes = encodePairs(pairs)
-  if (Object.isFrozen(context)) serialised.set(context, bytes)
+  if (Object.isFrozen(context)) last = { context, bytes }
   return bytes
 }
 
@@ -148,7 +150,7 @@ export function decodeContext(bytes: Uint8Array): EncryptionContext {
     previous = keyBytes
   }
   Object.freeze(context)
-  if (canonical) serialised.set(context, bytes)
+  if (canonical) last = { context, bytes }
   return context
 }
 

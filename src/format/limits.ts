@@ -27,12 +27,17 @@ const defaults: Limits = {
 }
 
 /** @throws RangeError for a limit that is not a whole number from 0 to 2^53 - 1 */
-export function resolveLimits(options: Partial<Limits>): Limits {
-  const limits: Record<string, number> = {}
-  for (const name of Object.keys(defaults) as (keyof Limits)[]) {
-    const value = options[name] ?? defaults[name]
-    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${name} must be a whole number, 0 or more`)
-    limits[name] = value
-  }
-  return limits as unknown as Limits
+export const resolveLimits = (options: Partial<Limits>): Limits => ({
+  maxWrappedKeys: limit(options, "maxWrappedKeys"),
+  maxHeaderLength: limit(options, "maxHeaderLength"),
+  maxContextLength: limit(options, "maxContextLength"),
+  maxFrameLength: limit(options, "maxFrameLength"),
+  maxMessageLength: limit(options, "maxMessageLength"),
+  maxUnauthenticatedBytes: limit(options, "maxUnauthenticatedBytes"),
+})
+
+function limit(options: Partial<Limits>, name: keyof Limits): number {
+  const value = options[name] ?? defaults[name]
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${name} must be a whole number, 0 or more`)
+  return value
 }

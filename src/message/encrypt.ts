@@ -8,7 +8,7 @@ import {
   viewBytes,
 } from "../core/index.ts"
 import { type Signer, wipe } from "../crypto/index.ts"
-import { encodeHeader, headerLength, type Limits, resolveLimits } from "../format/index.ts"
+import { encodeHeader, headerLength, type Limits } from "../format/index.ts"
 import {
   AT_ONCE,
   type BodyJob,
@@ -63,7 +63,7 @@ function encryptTo(
   options: EncryptInMemoryOptions,
 ): MaybePromise<Uint8Array> {
   const plan = planWrite(options)
-  const { maxMessageLength } = resolveLimits(options)
+  const { maxMessageLength } = plan.limits
   if (plaintext.length > maxMessageLength) {
     throw limitExceeded("the plaintext, in bytes,", plaintext.length, maxMessageLength, "maxMessageLength")
   }

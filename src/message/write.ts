@@ -22,6 +22,7 @@ import {
   checkContext,
   encodeContext,
   type HeaderFields,
+  type Limits,
   PUBLIC_KEY,
   pickPairs,
   resolveLimits,
@@ -42,7 +43,7 @@ export interface WritePlan {
   /** Keys that are authenticated but not stored. */
   readonly requiredKeys: ReadonlySet<string> | undefined
   readonly frameLength: number
-  readonly maxWrappedKeys: number
+  readonly limits: Limits
   readonly signal: AbortSignal | undefined
 }
 
@@ -61,9 +62,8 @@ export function planWrite(options: EncryptOptions): WritePlan {
   }
   const encryptionContext = checkContext(options.encryptionContext, limits.maxContextLength, publicKeyPairLength(suite))
   const requiredKeys = checkRequiredKeys(options.requiredContextKeys, encryptionContext)
-  const { maxWrappedKeys } = limits
   signal?.throwIfAborted()
-  return { keyring, suite, commitmentPolicy, encryptionContext, requiredKeys, frameLength, maxWrappedKeys, signal }
+  return { keyring, suite, commitmentPolicy, encryptionContext, requiredKeys, frameLength, limits, signal }
 }
 
 /** Bytes of the pair with the public key: two lengths, key, compressed point in base64. */
@@ -112,8 +112,8 @@ function checkMaterials(plan: WritePlan, materials: EncryptionMaterials): Encryp
   const count = materials.wrappedKeys.length
   try {
     plan.signal?.throwIfAborted()
-    if (count > plan.maxWrappedKeys) {
-      throw limitExceeded("the number of wrapped keys", count, plan.maxWrappedKeys, "maxWrappedKeys")
+    if (count > plan.limits.maxWrappedKeys) {
+      throw limitExceeded("the number of wrapped keys", count, plan.limits.maxWrappedKeys, "maxWrappedKeys")
     }
     materials.wrappedKeys.forEach(checkWrappedKey)
     return materials
