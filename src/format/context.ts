@@ -10,7 +10,7 @@ import {
 import { readU16, writeU16 } from "./integers.ts"
 
 /** Pairs whose keys start so belong to the format itself (specification: framework/structures, "Encryption Context"). */
-export const RESERVED_PREFIX = "aws-crypto-"
+const RESERVED_PREFIX = "aws-crypto-"
 export const PUBLIC_KEY = "aws-crypto-public-key"
 
 const EMPTY = /* @__PURE__ */ allocate(0)

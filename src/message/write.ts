@@ -31,7 +31,7 @@ import { encryptionMaterials } from "../keyrings/index.ts"
 import type { EncryptOptions } from "./options.ts"
 
 /** Chosen by `bench/frame-length.ts`: see docs/adr/0003-frame-length.md. */
-export const DEFAULT_FRAME_LENGTH = 256 * 1024
+const DEFAULT_FRAME_LENGTH = 256 * 1024
 const MAX_FRAME_LENGTH = 0xffffffff
 
 /** Checked options of one encryption. */

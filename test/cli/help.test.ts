@@ -12,7 +12,10 @@ const commands = [
   ["inspect"],
   ["reencrypt"],
   ...["create", "list", "describe", "enable", "disable"].map((name) => ["key", name]),
-  ...["rotate", "rotations", "tag", "untag", "import", "delete", "cancel-deletion", "types"].map((name) => ["key", name]),
+  ...["rotate", "rotations", "tag", "untag", "import", "delete", "cancel-deletion", "types"].map((name) => [
+    "key",
+    name,
+  ]),
   ...["create", "list", "update", "delete"].map((name) => ["alias", name]),
   ["audit"],
   ...["verify", "digest", "public-key", "deliver", "verify-delivery"].map((name) => ["audit", name]),

@@ -19,7 +19,7 @@ const OPTIONS: DecryptOptions = { keyring: poolKeyring, commitmentPolicy: "Requi
 /** A case takes milliseconds; one that takes this long hangs. */
 const HANG_MS = 20_000
 
-export function assert(condition: boolean, what: string): asserts condition {
+function assert(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(what)
 }
 

@@ -53,7 +53,7 @@ export function serializePairs(pairs: readonly (readonly [string, string])[]): B
 export const canonicalPairs = (pairs: readonly (readonly [string, string])[]): Buffer =>
   serializePairs([...pairs].sort(byUtf8))
 
-export function wrapRawAes(
+function wrapRawAes(
   { namespace, name, key }: RawAesKey,
   dataKey: Uint8Array,
   pairs: readonly (readonly [string, string])[],

@@ -4,7 +4,7 @@ import { wipe } from "../../crypto/index.ts"
 import { KmsFault } from "../faults.ts"
 
 /** HTTP-4.3: bytes. The largest request of KMS, a policy of 128 KiB escaped in JSON, stays far below. */
-export const MAX_BODY_LENGTH = 1_048_576
+const MAX_BODY_LENGTH = 1_048_576
 
 /** The client went away before its request was whole. */
 export class ConnectionLost extends Error {}
