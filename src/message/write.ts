@@ -30,7 +30,7 @@ import {
 import { encryptionMaterials } from "../keyrings/index.ts"
 import type { EncryptOptions } from "./options.ts"
 
-/** Chosen by `bench/frame-length.ts`: see docs/adr/0003-frame-length.md. */
+/** Chosen by `npm run bench:frames`: see docs/adr/0003-frame-length.md. */
 const DEFAULT_FRAME_LENGTH = 256 * 1024
 const MAX_FRAME_LENGTH = 0xffffffff
 
