@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort } from "node:worker_threads"
+import type { MessagePort } from "node:worker_threads"
 
 /** Below this many bytes, waiting for the garbage collector is cheaper. */
 const WORTH_FREEING = 16 * 1024
