@@ -102,14 +102,19 @@ export class CliError extends Error {
 
 export const usageError = (message: string, hint?: string): CliError => new CliError("usage", message, { hint })
 
-/** Runs what may throw a caller's mistake (`TypeError`, `RangeError`), which here is the user's. */
+/** Runs what may throw a caller's mistake (`TypeError`, `RangeError`), at once or later, which here is the user's. */
 export function orUsageError<T>(work: () => T): T {
   try {
-    return work()
+    const result = work()
+    return result instanceof Promise ? (result.catch(rethrowUsage) as T) : result
   } catch (error) {
-    if (error instanceof TypeError || error instanceof RangeError) throw new CliError("usage", error.message)
-    throw error
+    return rethrowUsage(error)
   }
+}
+
+function rethrowUsage(error: unknown): never {
+  if (error instanceof TypeError || error instanceof RangeError) throw new CliError("usage", error.message)
+  throw error
 }
 
 export interface Report {

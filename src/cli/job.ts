@@ -1,8 +1,9 @@
+import type { FileHandle } from "node:fs/promises"
 import { basename } from "node:path"
 import { pipeline } from "node:stream/promises"
-import type { MessageHeader, MessageStream } from "../message/index.ts"
+import type { FileResult, MessageHeader, MessageStream } from "../message/index.ts"
 import { decodeBase64, encodeBase64 } from "./base64.ts"
-import { ioError, isErrno, usageError } from "./failures.ts"
+import { ioError, isErrno, orUsageError, usageError } from "./failures.ts"
 import { print } from "./fd.ts"
 import { jsonHeader } from "./header-json.ts"
 import { noteDone, write } from "./messages.ts"
@@ -25,11 +26,16 @@ export interface Job {
 export interface JobStages {
   /** The source's chunks, or what was decoded and peeked of them. */
   readonly input: Chunks
-  readonly stream: MessageStream
+  readonly stream: () => MessageStream
+  /** The same straight from file to file, faster; absent where bytes are to be changed on their way. */
+  readonly files?: ((source: FileHandle, target: FileHandle, progress: Reach) => Promise<FileResult>) | undefined
   readonly encodesBase64?: boolean
   /** The output is to be read on a terminal. */
   readonly textOnly?: boolean
 }
+
+/** Told how many bytes of the source were read in all. */
+type Reach = (bytes: number) => void
 
 /**
  * Pumps the source through the stages into the target, which appears only when all went well, and reports.
@@ -42,10 +48,14 @@ export async function runJob(job: Job, plan: (chunks: Chunks) => Promise<JobStag
   const started = performance.now()
   try {
     const stages = await plan(counted(source.chunks, progress))
-    const outputLength = await pump(stages, target)
+    const { header, outputLength } = await intoTarget(target, () =>
+      stages.files !== undefined && source.handle !== undefined && target.openFile !== undefined
+        ? workFiles(stages.files, source.handle, target.openFile, job, progress)
+        : pump(stages, target),
+    )
     progress.end()
     const seconds = (performance.now() - started) / 1000
-    await reportDone(job, await stages.stream.header, { inputLength: progress.bytes, outputLength, seconds })
+    await reportDone(job, header, { inputLength: progress.bytes, outputLength, seconds })
   } finally {
     progress.end()
   }
@@ -64,17 +74,48 @@ async function* counted(chunks: Chunks, progress: Progress): Chunks {
   }
 }
 
-/** @returns bytes written */
-async function pump({ input, stream, encodesBase64, textOnly }: JobStages, target: Target): Promise<number> {
+interface Outcome {
+  readonly header: MessageHeader
+  /** Bytes written. */
+  readonly outputLength: number
+}
+
+async function intoTarget(target: Target, work: () => Promise<Outcome>): Promise<Outcome> {
   try {
-    const output = await target.open()
-    const last = encodesBase64 ? encodeBase64 : textOnly ? refuseBinary : undefined
-    await (last === undefined ? pipeline(input, stream, output) : pipeline(input, stream, last, output))
+    const outcome = await work()
     await target.commit()
-    return output.written
+    return outcome
   } catch (error) {
     await target.discard()
     throw isErrno(error) ? ioError(`cannot write ${target.name}`, error) : error
+  }
+}
+
+async function pump(
+  { input, stream: makeStream, encodesBase64, textOnly }: JobStages,
+  target: Target,
+): Promise<Outcome> {
+  const stream = orUsageError(makeStream)
+  const output = await target.open()
+  const last = encodesBase64 ? encodeBase64 : textOnly ? refuseBinary : undefined
+  await (last === undefined ? pipeline(input, stream, output) : pipeline(input, stream, last, output))
+  return { header: await stream.header, outputLength: output.written }
+}
+
+async function workFiles(
+  work: NonNullable<JobStages["files"]>,
+  input: FileHandle,
+  openOutput: () => Promise<FileHandle>,
+  { source }: Job,
+  progress: Progress,
+): Promise<Outcome> {
+  const output = await openOutput()
+  try {
+    const { header } = await orUsageError(() => work(input, output, (bytes) => progress.reach(bytes)))
+    const { size } = await output.stat()
+    return { header, outputLength: size }
+  } catch (error) {
+    throw isErrno(error) && error.syscall === "read" ? ioError(`cannot read ${source.name}`, error) : error
   }
 }
 

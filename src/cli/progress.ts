@@ -5,6 +5,8 @@ import { formatBytes, formatDuration } from "./text.ts"
 /** Shows on a terminal how far a job has come; elsewhere it only counts. */
 export interface Progress {
   add(bytes: number): void
+  /** So many bytes in all. */
+  reach(bytes: number): void
   readonly bytes: number
   /** Takes the line away. */
   end(): void
@@ -59,6 +61,9 @@ export function startProgress(label: string, total: number | undefined, isShown:
   return {
     add(count) {
       bytes += count
+    },
+    reach(count) {
+      bytes = count
     },
     get bytes() {
       return bytes

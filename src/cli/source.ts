@@ -1,5 +1,5 @@
 import { createReadStream, fstatSync, type Stats } from "node:fs"
-import { open } from "node:fs/promises"
+import { type FileHandle, open } from "node:fs/promises"
 import { isatty } from "node:tty"
 import { CliError, ioError } from "./failures.ts"
 import { note } from "./messages.ts"
@@ -12,6 +12,8 @@ export interface Source {
   readonly size: number | undefined
   /** Which file it is, where it is one. */
   readonly file: Stats | undefined
+  /** A file named by its path, to be read at any place; its own position stays at its beginning. */
+  readonly handle: FileHandle | undefined
   readonly chunks: AsyncIterableIterator<Uint8Array>
 }
 
@@ -35,9 +37,12 @@ async function openFile(path: string): Promise<Source> {
         hint: "pack it first: tar -c FOLDER | envelope …",
       })
     }
-    const stream = handle.createReadStream({ highWaterMark: CHUNK })
-    const regular = file.isFile()
-    return { name: path, size: regular ? file.size : undefined, file, chunks: readAll(stream, doing) }
+    if (!file.isFile()) {
+      const stream = () => handle.createReadStream({ highWaterMark: CHUNK })
+      return { name: path, size: undefined, file, handle: undefined, chunks: readAll(stream, doing) }
+    }
+    const stream = () => handle.createReadStream({ start: 0, highWaterMark: CHUNK })
+    return { name: path, size: file.size, file, handle, chunks: readAll(stream, doing) }
   } catch (error) {
     throw ioError(doing, error)
   }
@@ -50,17 +55,19 @@ async function openStdin(): Promise<Source> {
     const file = fstatSync(STDIN)
     if (file.isDirectory()) throw new CliError("inputOutput", `${doing}: it is a folder`)
     if (isatty(STDIN)) note("reading from the terminal: type, and end with Ctrl-D on an empty line")
-    if (!file.isFile()) return { name, size: undefined, file, chunks: readAll(process.stdin, doing) }
-    const stream = createReadStream("", { fd: STDIN, autoClose: false, highWaterMark: CHUNK })
-    return { name, size: file.size, file, chunks: readAll(stream, doing) }
+    const handle = undefined
+    if (!file.isFile()) return { name, size: undefined, file, handle, chunks: readAll(() => process.stdin, doing) }
+    const stream = () => createReadStream("", { fd: STDIN, autoClose: false, highWaterMark: CHUNK })
+    return { name, size: file.size, file, handle, chunks: readAll(stream, doing) }
   } catch (error) {
     throw ioError(doing, error)
   }
 }
 
-async function* readAll(stream: AsyncIterable<Uint8Array>, doing: string): AsyncIterableIterator<Uint8Array> {
+/** @param open called when the first chunk is asked for */
+async function* readAll(open: () => AsyncIterable<Uint8Array>, doing: string): AsyncIterableIterator<Uint8Array> {
   try {
-    yield* stream
+    yield* open()
   } catch (error) {
     throw ioError(doing, error)
   }

@@ -17,6 +17,8 @@ export interface Target {
   readonly isTerminal: boolean
   /** Call once, before `commit` or `discard`. */
   open(): Promise<FdWritable>
+  /** Instead of `open`, of a file alone: empty, to be written at any place. */
+  openFile?(): Promise<FileHandle>
   /** Puts what was written under its name, durably. */
   commit(): Promise<void>
   /** Leaves no trace. */
@@ -99,20 +101,22 @@ function fileTarget({ path, real, folder, existing, force }: FileTarget): Target
   const temporary = temporaryPath(folder)
   let handle: FileHandle | undefined
   let keep = (): void => {}
+  const openFile = async (): Promise<FileHandle> => {
+    await sweepTemporary(folder)
+    keep = removeOnExit(temporary)
+    try {
+      handle = await open(temporary, "wx", 0o600)
+    } catch (error) {
+      throw ioError(doing, error)
+    }
+    return handle
+  }
   return {
     name: path,
     isFile: true,
     isTerminal: false,
-    async open() {
-      await sweepTemporary(folder)
-      keep = removeOnExit(temporary)
-      try {
-        handle = await open(temporary, "wx", 0o600)
-      } catch (error) {
-        throw ioError(doing, error)
-      }
-      return fdWritable(handle.fd)
-    },
+    open: async () => fdWritable((await openFile()).fd),
+    openFile,
     async commit() {
       try {
         if (existing !== undefined) await handle!.chmod(existing.mode & 0o777)

@@ -20,7 +20,7 @@ export interface FileOptions {
   readonly overwrite?: boolean
   /** Worker threads for large files. Default: the number of processors; 0 keeps everything on this thread. */
   readonly lanes?: number
-  /** Called some ten times a second with the bytes read so far. */
+  /** Called some ten times a second with the bytes read so far, and at the end with all of them. */
   readonly progress?: (bytes: number) => void
 }
 
@@ -150,6 +150,7 @@ async function throughStream(
   } finally {
     clearInterval(timer)
   }
+  progress?.(counts.in)
   return { header: await stream.header, plaintextLength: counts[plaintext] }
 }
 
@@ -174,6 +175,7 @@ async function sealFile(
     const shape = { contentType: "framed", frameLength: plan.frameLength } as const
     const body = { suiteId: suite.id, key, messageId, shape, layout, bodyAt: bytes.length }
     await inLanes({ direction: "seal", ...body, ...descriptors(files) }, plan.signal, options)
+    options.progress?.(size)
     return { header: ownHeader(bytes), plaintextLength: size }
   } finally {
     wipe(key)
@@ -196,6 +198,7 @@ async function openFile(
     const shape = { contentType, frameLength }
     const body = { suiteId: suite.id, key, messageId, shape, layout, bodyAt: header.length }
     await inLanes({ direction: "open", ...body, ...descriptors(files) }, plan.signal, options)
+    options.progress?.(files.size)
     return { header: toMessageHeader(header, true), plaintextLength }
   } finally {
     wipe(opened.key, last.plaintext)

@@ -27,7 +27,7 @@ async function makeBundle(bundle: string): Promise<void> {
   await mkdir(outdir, { recursive: true })
   await build({
     absWorkingDir: root,
-    entryPoints: { cli: "src/cli/main.ts" },
+    entryPoints: { cli: "src/cli/main.ts", lane: "src/framing/lane.ts" },
     outdir,
     bundle: true,
     splitting: true,

@@ -165,6 +165,43 @@ it("puts nothing under the target's name for a message that was changed or cut",
   expect(box.files().sort()).toEqual(["changed", "cut", "message", "old", "plain"])
 })
 
+it("works a large file on all processors, with the same result and the same care", async () => {
+  const box = await sandboxWithKey()
+  const plain = Buffer.alloc(34 * MIB + 5, 5)
+  box.write("plain", plain)
+  const { stdout } = await box.ok(["encrypt", "plain", "-o", "message", "--json"])
+  expect(JSON.parse(stdout.toString())).toMatchObject({
+    inputLength: plain.length,
+    outputLength: statSync(box.path("message")).size,
+  })
+  await box.ok(["decrypt", "message", "-o", "copy"])
+  expect(box.read("copy").equals(plain)).toBe(true)
+  expect((await box.ok(["decrypt", "message"])).stdout.equals(plain)).toBe(true)
+
+  const message = box.read("message")
+  message[20 * MIB]! ^= 1
+  box.write("changed", message)
+  expect((await box.run(["decrypt", "changed", "-o", "new"])).code).toBe(11)
+  box.write("cut", message)
+  truncateSync(box.path("cut"), 33 * MIB)
+  expect((await box.run(["decrypt", "cut", "-o", "new"])).code).toBe(12)
+  expect((await box.run(["encrypt", "plain", "-o", "new", "--key", "alias/none"])).code).toBe(21)
+  expect(box.files().sort()).toEqual(["changed", "copy", "cut", "message", "plain"])
+})
+
+it("leaves nothing behind when a signal ends work on a large file", async () => {
+  const box = await sandboxWithKey()
+  box.write("plain", "")
+  // A hole of this size costs no disk, and keeps the command busy for seconds.
+  truncateSync(box.path("plain"), 8192 * MIB)
+  const child = box.start(["encrypt", "plain", "-o", "message"])
+  const ended = outcome(child)
+  await temporaryFile(box)
+  child.kill("SIGINT")
+  expect((await ended).signal).toBe("SIGINT")
+  expect(box.files()).toEqual(["plain"])
+})
+
 it("sends authentic frames into a pipe and ends with an error at the first that is not", async () => {
   const box = await sandboxWithKey()
   const plain = Buffer.alloc(3 * MIB, 5)

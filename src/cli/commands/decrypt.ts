@@ -1,6 +1,6 @@
-import { decryptStream, type Inspected } from "../../message/index.ts"
+import { decryptFile, decryptStream, type Inspected } from "../../message/index.ts"
 import { contextOptions } from "../context.ts"
-import { CliError, orUsageError } from "../failures.ts"
+import { CliError } from "../failures.ts"
 import { decodeInput, runJob } from "../job.ts"
 import { decryptionKeyring } from "../keys.ts"
 import { type Kms, openKms } from "../kms.ts"
@@ -25,10 +25,13 @@ export async function decryptCommand(file: string | undefined, options: ReadOpti
       checkSigned(message, target, verifyAtEnd)
       kms = await openKms(address)
       const keyring = await decryptionKeyring(kms, message, options)
-      const stream = orUsageError(() =>
-        decryptStream({ keyring, ...context, ...readingOptions(options), signed: "verify-at-end" }),
-      )
-      return { input: chunks, stream, textOnly: target.isTerminal }
+      const how = { keyring, ...context, ...readingOptions(options) }
+      return {
+        input: chunks,
+        stream: () => decryptStream({ ...how, signed: "verify-at-end" }),
+        files: base64 ? undefined : (from, to, progress) => decryptFile(from, to, { ...how, progress }),
+        textOnly: target.isTerminal,
+      }
     })
   } finally {
     await kms?.close()

@@ -1,6 +1,7 @@
-import { encryptStream } from "../../message/index.ts"
+import { EnvelopeError } from "../../core/index.ts"
+import { encryptFile, encryptStream } from "../../message/index.ts"
 import { contextOptions } from "../context.ts"
-import { type CliError, orUsageError, usageError } from "../failures.ts"
+import { CliError, usageError } from "../failures.ts"
 import { runJob } from "../job.ts"
 import { encryptionKeyring } from "../keys.ts"
 import { openKms } from "../kms.ts"
@@ -19,8 +20,13 @@ export async function encryptCommand(file: string | undefined, options: WriteOpt
   try {
     const keyring = await encryptionKeyring(kms, options.key)
     await runJob({ verb: ["encrypting", "encrypted"], source, target, json }, async (input) => {
-      const stream = orUsageError(() => encryptStream({ keyring, ...context, ...writingOptions(options) }))
-      return { input, stream, encodesBase64: base64 }
+      const how = { keyring, ...context, ...writingOptions(options) }
+      return {
+        input,
+        stream: () => encryptStream(how),
+        files: base64 ? undefined : (from, to, progress) => encryptFile(from, to, { ...how, progress }).catch(shrunk),
+        encodesBase64: base64,
+      }
     })
   } finally {
     await kms.close()
@@ -29,3 +35,9 @@ export async function encryptCommand(file: string | undefined, options: WriteOpt
 
 export const binaryToTerminal = (): CliError =>
   usageError("a message is binary, and the output a terminal", "write to a file with -o FILE, or add --base64")
+
+/** A plaintext that ends early is no message that does. */
+function shrunk(error: unknown): never {
+  const isShorter = error instanceof EnvelopeError && error.code === "TruncatedMessage"
+  throw isShorter ? new CliError("inputOutput", error.message) : error
+}

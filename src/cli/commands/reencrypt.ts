@@ -29,7 +29,7 @@ export async function reencryptCommand(file: string | undefined, options: Reencr
       const fromKms = formatKmsAddress(from) === formatKmsAddress(to) ? toKms : await openKms(from)
       opened.push(fromKms)
       const stream = await reencryptBetween(fromKms, toKms, message, options)
-      return { input: chunks, stream, encodesBase64: base64 }
+      return { input: chunks, stream: () => stream, encodesBase64: base64 }
     })
   } finally {
     for (const kms of opened) await kms.close()
