@@ -6,9 +6,23 @@ import { randomBytes } from "../crypto/index.ts"
 const REFUSE_AT = 2 ** 32
 const WARN_AT = 2 ** 31
 
-/** Counts by key, not by keyring, so that two keyrings over one key share the count; keyed so that it gives no key away. */
-let processSecret: Uint8Array | undefined
-const counters = /* @__PURE__ */ new Map<string, WrapCounter>()
+interface WrapCounts {
+  /** Keys the ids of the counters, so that they give no wrapping key away. */
+  readonly secret: Uint8Array
+  readonly counters: Map<string, WrapCounter>
+}
+
+const SLOT = /* @__PURE__ */ Symbol.for("kms-envelope.wrapCounts")
+
+/**
+ * One for the process, not for each copy of this library in it (ESM beside CommonJS). Counts by key, not by keyring, so
+ * that two keyrings over one key share the count.
+ */
+function wrapCounts(): WrapCounts {
+  const holder = globalThis as { [SLOT]?: WrapCounts }
+  holder[SLOT] ??= { secret: randomBytes(32), counters: new Map() }
+  return holder[SLOT]
+}
 
 export interface WrapCounter {
   count: number
@@ -16,8 +30,8 @@ export interface WrapCounter {
 
 /** The count of AES-GCM wraps under one wrapping key in this process. */
 export function wrapCounter(wrappingKey: Uint8Array): WrapCounter {
-  processSecret ??= randomBytes(32)
-  const id = createHmac("sha256", processSecret).update(wrappingKey).digest("base64")
+  const { secret, counters } = wrapCounts()
+  const id = createHmac("sha256", secret).update(wrappingKey).digest("base64")
   let counter = counters.get(id)
   if (counter === undefined) {
     counter = { count: 0 }

@@ -94,6 +94,14 @@ describe("rawAesKeyring", () => {
 })
 
 describe("the count of wraps under one key", () => {
+  test("is one for all copies of the library in the process", async () => {
+    const wrappingKey = randomKey()
+    vi.resetModules()
+    const copy = await import("../../src/keyrings/wrap-count.ts")
+    expect(copy.wrapCounter).not.toBe(wrapCounter)
+    expect(copy.wrapCounter(wrappingKey)).toBe(wrapCounter(wrappingKey))
+  })
+
   test("warns at 2^31 and refuses at 2^32, counted over all keyrings of the key", async () => {
     const wrappingKey = randomKey()
     const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {})
