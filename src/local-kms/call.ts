@@ -1,25 +1,37 @@
 import type { EncryptionContext } from "../core/index.ts"
 import { getAlias } from "./alias-records.ts"
 import type { AuditNotes } from "./audit.ts"
-import type { AuthorizationDecision, Authorize } from "./authorization.ts"
+import { type Asked, type Asker, policyRequest, policySet, type RequestParameters } from "./authorization.ts"
 import { accessDenied, notFound } from "./faults.ts"
 import { aliasArn, keyArn, parseKeyReference, type Scope } from "./identifiers.ts"
 import { requireState, type StateRule } from "./key-state.ts"
 import { type Key, type KeyRecords, keyRecords } from "./keys.ts"
-import { makeManagedKey, makesManagedKey, mayTouchManagedKey } from "./managed-keys.ts"
+import { makeManagedKey, makesManagedKey, refuseManagedRotation } from "./managed-keys.ts"
+import { accessDeniedMessage, type ConditionValues, defaultKeyPolicy, evaluate } from "./policy/index.ts"
 import type { Principal } from "./principal.ts"
+import { storedPolicy } from "./principals/records.ts"
 import type { Quotas } from "./quotas.ts"
 import { rotateWhenDue } from "./rotation.ts"
-import { type AwsService, viaService } from "./services.ts"
+import type { AwsService } from "./services.ts"
 import type { StoreTransaction } from "./store/store.ts"
 import type { Vault } from "./vault.ts"
 
-export interface KeyUse {
+/** What a question about a key has beside the key and the action. */
+export interface KeyQuestion {
+  readonly encryptionContext?: EncryptionContext | undefined
+  /** How the request named the key, for `kms:RequestAlias`. */
+  readonly reference?: string | undefined
+  /** Where they are not simply the request's: in lower camel case, as events show them. */
+  readonly parameters?: RequestParameters | undefined
+  /** Condition keys that only this operation knows. */
+  readonly conditions?: ConditionValues | ((key: Key) => ConditionValues) | undefined
+}
+
+export interface KeyUse extends KeyQuestion {
   /** For instance `kms:Encrypt`. */
   readonly action: string
   readonly allowAlias: boolean
   readonly rule: StateRule
-  readonly encryptionContext?: EncryptionContext | undefined
 }
 
 /** What a running request can reach: one transaction, one caller, one moment. */
@@ -44,44 +56,49 @@ export interface Call {
   /** @throws KmsFault `NotFoundException`, `InvalidArnException` */
   findKey(reference: string, allowAlias: boolean): Key
   /** @throws KmsFault `AccessDeniedException` */
-  authorizeKey(key: Key, action: string, encryptionContext?: EncryptionContext): void
+  authorizeKey(key: Key, action: string, question?: KeyQuestion): void
   authorizeAlias(aliasName: string, action: string): void
-  /** For actions on no resource. */
-  authorize(action: string): void
+  /** For actions on no resource. @param region where it is to be done; default the request's */
+  authorize(action: string, region?: string): void
+  /** For actions on a key that is to be made: a matter of identity policies, on its ARN. */
+  authorizeNewKey(owner: Scope, keyId: string, action: string): void
+  /** Who asks, with identity policies. */
+  readonly asker: Asker
+  /** As events show them. */
+  parameters(): RequestParameters
   /** Finds a key, asks whether the caller may, and checks the key's state, in AWS's order. */
   useKey(reference: string, use: KeyUse): Key
 }
 
 export interface CallRequest {
   readonly operation: string
-  readonly principal: Principal
+  readonly asker: Asker
+  /** What the request says, once it was read. */
+  readonly asked: { readonly parameters: RequestParameters; readonly grantTokens: readonly string[] }
   readonly scope: Scope
   readonly now: number
   readonly tx: StoreTransaction
   readonly vault: Vault
-  readonly authorize: Authorize
   readonly quotas: Quotas
-  readonly service?: AwsService | undefined
   readonly prepared?: unknown
 }
 
 export function createCall(request: CallRequest): Call {
-  const { principal, scope, tx, service } = request
-  const via = service === undefined ? {} : { viaService: viaService(service, scope.region) }
+  const { asker, asked, scope, tx } = request
+  const { service } = asker
+  const { principal } = asker.known
   const notes: AuditNotes = { resources: [], additional: {}, response: null, before: [], after: [] }
   const keys = keyRecords(tx)
 
-  const decide: Authorize = (question) => {
-    const { key, action, resource } = question
-    const decision: AuthorizationDecision =
-      key === undefined || mayTouchManagedKey(key, action, principal, service)
-        ? request.authorize({ ...question, ...via })
-        : { allowed: false, reason: `no resource-based policy allows the ${action} action` }
-    if (decision.allowed) return decision
-    throw accessDenied(
-      `User: ${principal.arn} is not authorized to perform: ${action} on resource: ${resource} ` +
-        `because ${decision.reason}`,
-    )
+  const require = (question: Omit<Asked, "parameters"> & Pick<KeyQuestion, "parameters">, owned?: Scope): void => {
+    const { key, parameters = asked.parameters } = question
+    const policyQuestion = policyRequest(tx, asker, { ...question, parameters })
+    const ofNewKey = owned && { keyPolicy: storedPolicy(defaultKeyPolicy(owned), "key") }
+    const decision = evaluate(policyQuestion, {
+      ...policySet(tx, asker.known.identityPolicies, key, asked.grantTokens),
+      ...ofNewKey,
+    })
+    if (!decision.allowed) throw accessDenied(accessDeniedMessage(policyQuestion, decision))
   }
   const noteResource = (type: AuditNotes["resources"][number]["type"], accountId: string, ARN: string): void => {
     if (!notes.resources.some((resource) => resource.ARN === ARN)) notes.resources.push({ accountId, type, ARN })
@@ -111,28 +128,38 @@ export function createCall(request: CallRequest): Call {
       if (alias === undefined) throw notFound(`Alias ${aliasArn(owner, reference.aliasName)} is not found.`)
       return existing(call.loadKey(owner, alias.targetKeyId), owner, alias.targetKeyId)
     },
-    authorizeKey(key, action, encryptionContext) {
+    asker,
+    parameters: () => asked.parameters,
+    authorizeKey(key, action, question = {}) {
       noteResource("AWS::KMS::Key", key.scope.accountId, key.arn)
-      decide({
-        principal,
+      refuseManagedRotation(key, action, principal)
+      const { conditions } = question
+      require({
+        ...question,
+        conditions: typeof conditions === "function" ? conditions(key) : conditions,
         action,
         resource: key.arn,
         resourceAccountId: key.scope.accountId,
         key,
-        ...(encryptionContext === undefined ? {} : { encryptionContext }),
       })
     },
     authorizeAlias(aliasName, action) {
       const arn = aliasArn(scope, aliasName)
       noteResource("AWS::KMS::Alias", scope.accountId, arn)
-      decide({ principal, action, resource: arn, resourceAccountId: scope.accountId })
+      require({ action, resource: arn, resourceAccountId: scope.accountId })
     },
-    authorize(action) {
-      decide({ principal, action, resource: "*", resourceAccountId: scope.accountId })
+    authorize(action, region = scope.region) {
+      const conditions = { "aws:RequestedRegion": region }
+      require({ action, resource: "*", resourceAccountId: scope.accountId, conditions })
     },
-    useKey(text, { action, allowAlias, rule, encryptionContext }) {
+    authorizeNewKey(owner, keyId, action) {
+      const { accountId } = owner
+      const conditions = { "aws:RequestedRegion": owner.region }
+      require({ action, resource: keyArn(owner, keyId), resourceAccountId: accountId, conditions }, owner)
+    },
+    useKey(text, { action, allowAlias, rule, ...question }) {
       const key = managedKey(call, text, allowAlias, action) ?? call.findKey(text, allowAlias)
-      call.authorizeKey(key, action, encryptionContext)
+      call.authorizeKey(key, action, { reference: text, ...question })
       requireState(key, rule)
       return key
     },

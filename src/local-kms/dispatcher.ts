@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { wipe } from "../crypto/index.ts"
 import { auditedParameters, requestEvent, type TlsDetails } from "./audit.ts"
-import type { Authorize } from "./authorization.ts"
+import type { Asker, RequestParameters } from "./authorization.ts"
 import { type Call, createCall } from "./call.ts"
 import { doWhatIsDue } from "./due.ts"
 import { internalFault, invalidGrantToken, KmsFault, unrecognizedClient } from "./faults.ts"
@@ -11,6 +11,7 @@ import { countRequest } from "./meter.ts"
 import { findOperation, type Operation, type Output } from "./operations/index.ts"
 import { Preparation } from "./preparation.ts"
 import type { CallerSession, Principal } from "./principal.ts"
+import { knownCaller } from "./principals/records.ts"
 import type { Quotas } from "./quotas.ts"
 import { type AwsService, SERVICE_ACCOUNT } from "./services.ts"
 import type { Store, StoreTransaction } from "./store/store.ts"
@@ -32,6 +33,8 @@ export interface KmsRequest {
   /** For the event: what signed the request, and how it came. */
   readonly session?: CallerSession | undefined
   readonly tlsDetails?: TlsDetails | undefined
+  /** `aws:SecureTransport`: false for HTTP without TLS. Default true: what stays in the process is not overheard. */
+  readonly secureTransport?: boolean
 }
 
 export type KmsReply =
@@ -45,7 +48,6 @@ export interface DispatcherOptions extends Trail {
   readonly store: Store
   readonly vault: Vault
   readonly partition: string
-  readonly authorize: Authorize
   readonly quotas: Quotas
   /** Milliseconds since 1970. */
   readonly clock: () => number
@@ -70,6 +72,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatch {
   }
 }
 
+/** What a request says, filled in once it was read. */
+interface AskedFor {
+  parameters: RequestParameters
+  grantTokens: readonly string[]
+}
+
 function answer(
   tx: StoreTransaction,
   options: DispatcherOptions,
@@ -77,12 +85,14 @@ function answer(
   requestId: string,
   prepared: unknown,
 ): KmsReply {
-  const { principal, service } = request
+  const { region, operation, secureTransport = true } = request
   const now = options.clock()
-  const scope: Scope = { partition: options.partition, region: request.region, accountId: principal.accountId }
+  const scope: Scope = { partition: options.partition, region, accountId: request.principal.accountId }
   doWhatIsDue(tx, now, scope.partition, options)
-  const call = createCall({ ...options, operation: request.operation, principal, service, prepared, scope, now, tx })
-  const outcome = run(tx, admit(request), request.input, call)
+  const asker: Asker = { ...request, secureTransport, known: knownCaller(tx, request.principal), now }
+  const asked: AskedFor = { parameters: {}, grantTokens: [] }
+  const call = createCall({ ...options, operation, asker, asked, prepared, scope, now, tx })
+  const outcome = run(tx, admit(request), request.input, call, asked)
   if (isRecorded(scope, outcome.fault)) record(tx, options, request, { ...outcome, call, requestId })
   return outcome.fault === undefined ? { requestId, output: outcome.output! } : { requestId, fault: outcome.fault }
 }
@@ -106,7 +116,7 @@ interface Answered extends Outcome {
 function record(tx: StoreTransaction, options: DispatcherOptions, request: KmsRequest, answered: Answered): void {
   const { call, requestId, fault } = answered
   const { notes, scope, now } = call
-  const event = requestEvent({ ...request, ...answered, scope, now, notes })
+  const event = requestEvent({ ...request, ...answered, principal: call.principal, scope, now, notes })
   for (const added of fault === undefined ? [...notes.before, event, ...notes.after] : [event])
     appendEvent(tx, added, options)
   countRequest(tx, now, scope.accountId, request.operation, keyOf(call))
@@ -121,7 +131,13 @@ interface Outcome {
   readonly fault?: KmsFault
 }
 
-function run(tx: StoreTransaction, operation: Operation | KmsFault, raw: unknown, call: Call): Outcome {
+function run(
+  tx: StoreTransaction,
+  operation: Operation | KmsFault,
+  raw: unknown,
+  call: Call,
+  asked: AskedFor,
+): Outcome {
   if (operation instanceof KmsFault) return { readOnly: true, parameters: null, fault: operation }
   const { readOnly } = operation
   let parameters: Outcome["parameters"] = null
@@ -129,6 +145,8 @@ function run(tx: StoreTransaction, operation: Operation | KmsFault, raw: unknown
     if (raw instanceof KmsFault) throw raw
     const input = readInput(operation.input, raw)
     parameters = auditedParameters(operation.input, input)
+    asked.parameters = parameters
+    asked.grantTokens = (input.GrantTokens as readonly string[] | undefined) ?? []
     try {
       refuseGrantTokens(input)
       const output = tx.attempt(() => operation.handle(input, call))

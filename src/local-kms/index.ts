@@ -4,6 +4,7 @@ export type { BillOptions } from "./bill.ts"
 export { isLocalCiphertext } from "./ciphertext.ts"
 export type { DirectClient } from "./clients.ts"
 export type { AccessKey, AccessKeyOptions, NewAccessKey } from "./credentials.ts"
+export type { ExplainedRequest, ExplainRequest } from "./explain-request.ts"
 export type { KmsServer, ListenOptions, TlsOptions } from "./http/listen.ts"
 export { type KeyType, keyTypes } from "./key-types.ts"
 export {
@@ -17,6 +18,35 @@ export {
   type ServiceHandle,
 } from "./local-kms.ts"
 export type { Usage } from "./meter.ts"
+export {
+  accountUsePolicy,
+  administratorsPolicy,
+  defaultKeyPolicy,
+  describeDecision,
+  describeProblem,
+  formatPolicy,
+  type KeyOwner,
+  type LintFinding,
+  type LintOptions,
+  lint,
+  managementPolicy,
+  type PolicyDocument,
+  parseIdentityPolicy,
+  parseKeyPolicy,
+  type Replay,
+  renderExplanation,
+  splitUsePolicy,
+  usePolicy,
+  usersOnlyPolicy,
+} from "./policy/index.ts"
+export type {
+  PolicyInput,
+  PrincipalOptions,
+  Principals,
+  RegisteredPrincipal,
+  RoleOptions,
+  UserOptions,
+} from "./principals/manage.ts"
 export type { Quotas } from "./quotas.ts"
 export type { SeedResult } from "./seed/apply.ts"
 export type { Seed, SeedAccessKey, SeedKey } from "./seed/read.ts"

@@ -179,7 +179,7 @@ export function keyRecords(tx: StoreTransaction): KeyRecords {
   return records
 }
 
-function loadKey(reader: StoreReader, scope: Scope, keyId: string): Key | undefined {
+export function loadKey(reader: StoreReader, scope: Scope, keyId: string): Key | undefined {
   const regional = reader.get<RegionalKey>(regionalPath(scope, keyId))
   if (regional === undefined) return undefined
   const shared = reader.get<SharedKey>(sharedPath(scope.accountId, keyId))

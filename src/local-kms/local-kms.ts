@@ -4,14 +4,25 @@ import { EnvelopeError } from "../core/index.ts"
 import type { Bill } from "../cost/index.ts"
 import { type AccessKeys, accessKeys } from "./access-keys.ts"
 import type { AuditEvent } from "./audit.ts"
-import { authorizeAccount } from "./authorization.ts"
 import { actualBill, type BillOptions } from "./bill.ts"
 import { type Caller, type DirectClient, directClient, sdkClient } from "./clients.ts"
+import { deleteAccessKey, listAccessKeys } from "./credentials.ts"
 import { createDispatcher, type Dispatch } from "./dispatcher.ts"
+import {
+  type ExplainedRequest,
+  type ExplainRequest,
+  existingKey,
+  explainRequest,
+  replayPolicy,
+} from "./explain-request.ts"
 import { type KmsServer, type ListenOptions, listen } from "./http/listen.ts"
+import { type MayAssumeRole, trustOwnAccount } from "./http/sts.ts"
 import { readUsage, type Usage } from "./meter.ts"
 import { type OpenedStore, openStore, type RootKeyOptions } from "./open-store.ts"
+import type { Replay } from "./policy/index.ts"
 import { parsePrincipal } from "./principal.ts"
+import { type PolicyInput, type Principals, principals } from "./principals/manage.ts"
+import { mayAssumeRole } from "./principals/trust.ts"
 import { type Quotas, readQuotas } from "./quotas.ts"
 import { applySeed, type SeedResult } from "./seed/apply.ts"
 import { readSeed, type Seed } from "./seed/read.ts"
@@ -109,6 +120,8 @@ export class LocalKms {
   readonly region: string
   /** Who may sign requests that come over HTTP. */
   readonly accessKeys: AccessKeys
+  /** Users, roles and groups with identity policies. */
+  readonly principals: Principals
   readonly #store: OpenedStore["store"]
   readonly #vault: OpenedStore["vault"]
   readonly #storeId: string
@@ -134,13 +147,20 @@ export class LocalKms {
       store,
       vault,
       partition: PARTITION,
-      authorize: authorizeAccount,
       quotas: readQuotas(options.quotas),
       clock,
       keepEvents,
     })
     this.#dispatch = (request) => this.#track(dispatch(request))
     this.accessKeys = accessKeys(this.#storeWhileOpen, vault, clock)
+    this.principals = principals(this.#storeWhileOpen, {
+      accountId,
+      partition: PARTITION,
+      clock,
+      onDelete(tx, arn) {
+        for (const { accessKeyId } of listAccessKeys(tx, arn)) deleteAccessKey(tx, accessKeyId)
+      },
+    })
   }
 
   /**
@@ -214,6 +234,9 @@ export class LocalKms {
       partition: PARTITION,
       accountId,
       region,
+      mayAssumeRole: ((request) =>
+        this.#store.read((reader) => mayAssumeRole(reader, request, this.#clock())) ??
+        trustOwnAccount(request)) satisfies MayAssumeRole,
     }
     const server = await this.#track(listen(served, options))
     this.#servers.add(server)
@@ -231,6 +254,34 @@ export class LocalKms {
     return this.#storeWhileOpen.transaction((tx) =>
       applySeed(tx, checked, { ...this.#trail, accountId, region, partition: PARTITION, now: this.#clock() }),
     )
+  }
+
+  /**
+   * Why a request is, or would be, allowed or refused: the decision, and of every statement of every policy what matched.
+   * Nothing is recorded.
+   *
+   * @throws TypeError for an action, principal or policy that is none; RangeError for a key that is not there
+   */
+  async explain(request: ExplainRequest): Promise<ExplainedRequest> {
+    const { principal } = this.#caller(request)
+    const scope = { partition: PARTITION, region: request.region ?? this.region, accountId: principal.accountId }
+    const service = request.service === undefined ? undefined : awsService(request.service)
+    const origin = { scope, principal, service, now: this.#clock() }
+    return this.#storeWhileOpen.read((reader) => explainRequest(reader, request, origin))
+  }
+
+  /**
+   * Which of the recorded calls about a key another key policy would refuse, and which refused ones it would allow; with
+   * the identity policies and grants of today.
+   *
+   * @param keyId id, ARN, alias or alias ARN, of the KMS's account and Region where it does not say
+   * @throws TypeError for a policy that is none; RangeError for a key that is not there
+   */
+  async replayPolicy(keyId: string, policy: PolicyInput, query: Omit<EventQuery, "keyArn"> = {}): Promise<Replay> {
+    const scope = { partition: PARTITION, region: this.region, accountId: this.accountId }
+    const keyArn = this.#storeWhileOpen.read((reader) => existingKey(reader, keyId, scope).arn)
+    const events = await this.events({ ...query, keyArn })
+    return this.#storeWhileOpen.read((reader) => replayPolicy(reader, keyId, policy, events, scope))
   }
 
   /**

@@ -6,7 +6,7 @@ import { newKeyId, type Scope } from "./identifiers.ts"
 import { DAY_MS, type Key } from "./keys.ts"
 import { generateMaterial } from "./materials.ts"
 import type { Principal } from "./principal.ts"
-import { type AwsService, awsService, managedAlias, viaService } from "./services.ts"
+import { type AwsService, managedAlias, viaService } from "./services.ts"
 
 const ROTATION_DAYS = 365
 
@@ -19,7 +19,7 @@ const USES = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataK
 const READS = ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"]
 
 /** The policy of an AWS managed key: its account may use it through its service, and look at it. Nobody can change it. */
-const managedKeyPolicy = (service: AwsService, { region, accountId, partition }: Scope): string =>
+export const managedKeyPolicy = (service: AwsService, { region, accountId, partition }: Scope): string =>
   JSON.stringify(
     {
       Version: "2012-10-17",
@@ -88,10 +88,6 @@ export function makeManagedKey(call: Call, service: AwsService): Key {
   return key
 }
 
-const toPattern = (action: string): RegExp => new RegExp(`^${action.replaceAll("*", ".*")}$`)
-const uses = USES.map(toPattern)
-const reads = READS.map(toPattern)
-
 const rotations: ReadonlySet<string> = new Set([
   "kms:EnableKeyRotation",
   "kms:DisableKeyRotation",
@@ -99,21 +95,11 @@ const rotations: ReadonlySet<string> = new Set([
 ])
 
 /**
- * KMS-4.2: whether anybody at all may do this to an AWS managed key, whatever policies say: its account may look at it, and
- * use it while its own service acts for the caller.
+ * KMS-4.2: what an AWS managed key's account may do is in its policy; of the rotation it is told why not.
  *
- * @throws KmsFault `UnsupportedOperationException` for its rotation, which says why
+ * @throws KmsFault `UnsupportedOperationException`
  */
-export function mayTouchManagedKey(
-  key: Key,
-  action: string,
-  principal: Principal,
-  service: AwsService | undefined,
-): boolean {
-  if (key.managedFor === undefined) return true
-  if (principal.accountId !== key.scope.accountId) return false
-  if (rotations.has(action))
+export function refuseManagedRotation(key: Key, action: string, principal: Principal): void {
+  if (key.managedFor !== undefined && principal.accountId === key.scope.accountId && rotations.has(action))
     throw unsupported(`${key.arn} is an AWS managed key: it is rotated every year, and that cannot be changed.`)
-  if (reads.some((pattern) => pattern.test(action))) return true
-  return service?.endpoint === awsService(key.managedFor).endpoint && uses.some((pattern) => pattern.test(action))
 }

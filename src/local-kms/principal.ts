@@ -9,6 +9,8 @@ export interface Principal {
   /** Of the user, or of the role behind the session. */
   readonly identityArn: string
   readonly name: string
+  /** `AIDA…` of a registered user, `AROA…` of a registered role; of others it follows from the ARN. */
+  readonly uniqueId?: string
 }
 
 const ARN = /^arn:(aws[a-z-]*):(iam|sts)::(\d{12}):(.+)$/
@@ -64,13 +66,13 @@ export interface CallerSession {
 export function userIdentity(principal: Principal, session?: CallerSession): Record<string, unknown> {
   const { type, accountId, arn, identityArn, name } = principal
   const key = session?.accessKeyId === undefined ? {} : { accessKeyId: session.accessKeyId }
-  if (type === "Root") return { type, principalId: accountId, arn, accountId, ...key }
-  if (type === "IAMUser")
-    return { type, principalId: uniqueId("AIDA", identityArn), arn, accountId, ...key, userName: name }
-  const roleId = uniqueId("AROA", identityArn)
+  const id = principalId(principal)
+  if (type === "Root") return { type, principalId: id, arn, accountId, ...key }
+  if (type === "IAMUser") return { type, principalId: id, arn, accountId, ...key, userName: name }
+  const roleId = id.split(":")[0]
   return {
     type,
-    principalId: `${roleId}:${arn.slice(arn.lastIndexOf("/") + 1)}`,
+    principalId: id,
     arn,
     accountId,
     ...key,
@@ -84,12 +86,19 @@ export function userIdentity(principal: Principal, session?: CallerSession): Rec
   }
 }
 
+/** `aws:userid`: the account of a root, `AIDA…` of a user, `AROA…:session` of a role. */
+export function principalId({ type, accountId, arn, identityArn, uniqueId }: Principal): string {
+  if (type === "Root") return accountId
+  if (type === "IAMUser") return uniqueId ?? derivedId("AIDA", identityArn)
+  return `${uniqueId ?? derivedId("AROA", identityArn)}:${arn.slice(arn.lastIndexOf("/") + 1)}`
+}
+
 const eventTime = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`
 
 const ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
-/** IAM's unique ids look like this; ours follow from the ARN, so that they stay the same. */
-function uniqueId(prefix: string, arn: string): string {
+/** IAM's unique ids look like this; of principals that nobody registered they follow from the ARN. */
+function derivedId(prefix: string, arn: string): string {
   const digest = createHash("sha256").update(arn).digest()
   let id = prefix
   for (let i = 0; i < 17; i++) id += ID_ALPHABET[digest[i]! & 31]

@@ -6,7 +6,10 @@ import { type Failure, failingClient } from "./failures.ts"
 export interface MockKmsOptions extends InMemoryOptions {
   /** Mock this instance only. Default: every `KMSClient`, those made later as well. */
   readonly client?: KMSClient
-  /** The ARN that the application's calls come from. Default: the root of the account. */
+  /**
+   * The ARN that the application's calls come from. Default: the root of the account. A user or role may do what key
+   * policies allow it (`createKey` takes one), or identity policies (`kms.principals`).
+   */
   readonly principal?: string
 }
 
@@ -15,6 +18,8 @@ export interface CreateKeyOptions {
   readonly region?: string
   /** A multi-Region primary key. Default false. */
   readonly multiRegion?: boolean
+  /** The key policy, as JSON. Default: the account's root may do everything, others what their identity policies say. */
+  readonly policy?: string
 }
 
 export interface FailureOptions {
@@ -133,9 +138,9 @@ export function mockKms(options: MockKmsOptions = {}): MockKms {
   const mockKms: MockKms = {
     kms,
     mock,
-    async createKey(alias, { region = kms.region, multiRegion = false } = {}) {
+    async createKey(alias, { region = kms.region, multiRegion = false, policy } = {}) {
       const client = kms.directClient({ region })
-      const { KeyMetadata } = await client.send(new CreateKeyCommand({ MultiRegion: multiRegion }))
+      const { KeyMetadata } = await client.send(new CreateKeyCommand({ MultiRegion: multiRegion, Policy: policy }))
       if (alias !== undefined)
         await client.send(new CreateAliasCommand({ AliasName: alias, TargetKeyId: KeyMetadata.KeyId }))
       return KeyMetadata.Arn

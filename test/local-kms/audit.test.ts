@@ -1,7 +1,7 @@
 import { EncryptCommand } from "@aws-sdk/client-kms"
 import { expect, test } from "vitest"
 import { LocalKms } from "../../src/local-kms/index.ts"
-import { ACCOUNT, bytes, createKey, memoryKms, OTHER_ACCOUNT_ROLE, REGION, sendTo } from "./helpers.ts"
+import { ACCOUNT, bytes, createKey, memoryKms, OTHER_ACCOUNT_ROLE, REGION, register, sendTo } from "./helpers.ts"
 
 const NOW = Date.UTC(2026, 4, 20, 20, 45, 0, 123)
 const UUID = expect.stringMatching(/^[0-9a-f-]{36}$/)
@@ -15,6 +15,7 @@ test("a Decrypt leaves the event that CloudTrail would show", async () => {
     KeySpec: "AES_256",
     EncryptionContext,
   })
+  await register(kms, `arn:aws:iam::${ACCOUNT}:user/Alice`)
   const alice = sendTo(kms.directClient({ principal: `arn:aws:iam::${ACCOUNT}:user/Alice` }))
   const { $metadata } = await alice("Decrypt", { CiphertextBlob, EncryptionContext })
   const events = await kms.events()
@@ -115,6 +116,7 @@ test("events are found by name, key, error, caller and time", async () => {
   const first = await createKey(send)
   const second = await createKey(send)
   now += 60_000
+  await register(kms, `arn:aws:iam::${ACCOUNT}:role/AppA`)
   const role = sendTo(kms.directClient({ principal: `arn:aws:iam::${ACCOUNT}:role/AppA` }))
   await role("DescribeKey", { KeyId: first.keyId })
   await expect(role("DescribeKey", { KeyId: "nothing" })).rejects.toThrow()

@@ -31,6 +31,17 @@ export async function createKey(send: Send, input: object = {}): Promise<{ keyId
   return { keyId: KeyMetadata.KeyId, arn: KeyMetadata.Arn }
 }
 
+const EVERYTHING = { Version: "2012-10-17", Statement: { Effect: "Allow", Action: "kms:*", Resource: "*" } }
+
+/** Registers a user or role, by its ARN, that identity policies let do everything its account may. */
+export async function register(kms: LocalKms, arn: string): Promise<void> {
+  const [, , , , accountId = "", resource = ""] = arn.split(":")
+  const [type, ...path] = resource.split("/")
+  const name = path.pop()!
+  const options = { name, accountId, path: `/${path.map((part) => `${part}/`).join("")}`, policies: { EVERYTHING } }
+  await (type === "user" ? kms.principals.createUser(options) : kms.principals.createRole(options))
+}
+
 /** A folder that is removed after the test. */
 export async function temporaryFolder(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "local-kms-"))

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { keyTypes } from "../../src/local-kms/index.ts"
-import { ACCOUNT, bytes, createKey, DAY_MS, memoryKms, REGION, sendTo } from "./helpers.ts"
+import { ACCOUNT, bytes, createKey, DAY_MS, memoryKms, REGION, register, sendTo } from "./helpers.ts"
 
 const APP = `arn:aws:iam::${ACCOUNT}:role/App`
 const OTHER_ACCOUNT = "arn:aws:iam::444455556666:root"
@@ -129,6 +129,7 @@ describe("AWS managed keys", () => {
 
   test("KMS-4.1: a read makes no key, nor does a caller without the service, nor a dry run", async () => {
     const { kms, direct, through } = setUp()
+    await register(kms, APP)
     const s3 = through("s3")
     const notFound = { name: "NotFoundException" }
     await expect(s3("DescribeKey", { KeyId: "alias/aws/s3" })).rejects.toMatchObject(notFound)
@@ -153,6 +154,7 @@ describe("AWS managed keys", () => {
 
   test(`rotation: ${cell(type, "rotation")}`, async () => {
     const { kms, direct, through, passDays } = setUp()
+    await register(kms, APP)
     const { CiphertextBlob, KeyId, KeyMaterialId } = await through("s3")("GenerateDataKey", dataKey)
     expect(await direct("GetKeyRotationStatus", { KeyId })).toMatchObject({
       KeyRotationEnabled: true,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import { LocalKms } from "../../src/local-kms/index.ts"
-import { ACCOUNT, bytes, createKey, memoryKms, OTHER_ACCOUNT_ROLE, sendTo } from "./helpers.ts"
+import { ACCOUNT, bytes, createKey, memoryKms, OTHER_ACCOUNT_ROLE, register, sendTo } from "./helpers.ts"
 
 test.each([
   ["root", "Root", `arn:aws:iam::${ACCOUNT}:root`],
@@ -8,8 +8,9 @@ test.each([
   ["user/team/Alice", "IAMUser", `arn:aws:iam::${ACCOUNT}:user/team/Alice`],
   ["role/AppA", "AssumedRole", `arn:aws:sts::${ACCOUNT}:assumed-role/AppA/kms-envelope`],
   ["role/service/AppA", "AssumedRole", `arn:aws:sts::${ACCOUNT}:assumed-role/AppA/kms-envelope`],
-])("%s of the account may use its keys", async (resource, type, arn) => {
+])("%s may use a key of its account when an identity policy says so", async (resource, type, arn) => {
   const { kms, send } = memoryKms()
+  if (resource !== "root") await register(kms, `arn:aws:iam::${ACCOUNT}:${resource}`)
   const { keyId } = await createKey(send)
   const caller = sendTo(kms.directClient({ principal: `arn:aws:iam::${ACCOUNT}:${resource}` }))
   await caller("Encrypt", { KeyId: keyId, Plaintext: bytes(1) })
@@ -18,6 +19,7 @@ test.each([
 
 test("a role session is shown with its name and its role", async () => {
   const { kms } = memoryKms()
+  await register(kms, `arn:aws:iam::${ACCOUNT}:role/AppA`)
   const principal = `arn:aws:sts::${ACCOUNT}:assumed-role/AppA/i-0123`
   await sendTo(kms.directClient({ principal }))("ListKeys")
   expect((await kms.events())[0]!.userIdentity).toMatchObject({
@@ -68,6 +70,7 @@ test("a stranger cannot tell a forbidden key from one that does not exist by its
 
 test("each account has keys and aliases of its own", async () => {
   const { kms, send } = memoryKms()
+  await register(kms, OTHER_ACCOUNT_ROLE)
   await createKey(send)
   const other = sendTo(kms.directClient({ principal: OTHER_ACCOUNT_ROLE }))
   expect((await other("ListKeys")).Keys).toEqual([])

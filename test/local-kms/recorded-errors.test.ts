@@ -459,9 +459,9 @@ const unrecorded: readonly Row[] = [
     call: (send) => send("CreateKey", { KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" }),
   },
   {
-    name: "UnsupportedOperationException",
-    message: "Key policies are not supported.",
-    when: "a policy is given that would not be enforced",
+    name: "MalformedPolicyDocumentException",
+    message: "Statement: A policy must have at least one statement",
+    when: "a policy says nothing",
     call: (send) => send("CreateKey", { Policy: "{}" }),
   },
   {

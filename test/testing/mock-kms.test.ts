@@ -144,6 +144,8 @@ describe("injected failures", () => {
   test("access denied names caller, action and key", async () => {
     const principal = "arn:aws:iam::111122223333:role/App"
     const { kms, generate, KeyId } = await setUp({ principal })
+    const Statement = { Effect: "Allow", Action: "kms:*", Resource: "*" }
+    await kms.kms.principals.createRole({ name: "App", policies: { use: { Version: "2012-10-17", Statement } } })
     kms.failNext(1, "accessDenied")
     expect(await failure(generate())).toMatchObject({
       name: "AccessDeniedException",

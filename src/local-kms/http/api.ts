@@ -110,6 +110,7 @@ async function kms(
       userAgent: (headerValue(request, "user-agent") ?? "").slice(0, MAX_USER_AGENT),
       sourceIpAddress: sourceAddress(message),
       tlsDetails: tlsDetails(message, request),
+      secureTransport: message.socket instanceof TLSSocket,
     })
     return { reply, operation, error }
   } catch (failure) {

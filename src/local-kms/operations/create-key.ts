@@ -1,6 +1,7 @@
 import type { Call } from "../call.ts"
 import { limitExceeded, tagFault, unsupported, validation } from "../faults.ts"
 import { newKeyId, type Scope } from "../identifiers.ts"
+import { checkKeyPolicy } from "../key-policy.ts"
 import { isBuiltSpec, type KeySpec, keySpecs } from "../key-specs.ts"
 import type { KeyOrigin, RegionalKey, SharedKey, Tag } from "../keys.ts"
 import { generateMaterial } from "../materials.ts"
@@ -82,11 +83,6 @@ export function requireKeyQuota(call: Call, scope: Scope): void {
     throw limitExceeded(`The account has reached its quota of ${call.quotas.keys} keys in ${scope.region}.`)
 }
 
-/** A policy that is stored and not enforced would let tests pass that a real key fails. */
-export function refusePolicy(policy: string | undefined): void {
-  if (policy !== undefined) throw unsupported("Key policies are not supported.")
-}
-
 /** @throws KmsFault `TagException` */
 export function checkTags(tags: readonly Tag[]): readonly Tag[] {
   if (tags.length > MAX_TAGS) throw tagFault("Too many tags")
@@ -100,18 +96,20 @@ export const CreateKey = operation({
   readOnly: false,
   handle(request, call) {
     const { spec, origin } = checkKeyKind(request)
-    refusePolicy(request.Policy)
     const tags = checkTags(request.Tags ?? [])
     call.authorize("kms:CreateKey")
-    if (tags.length > 0) call.authorize("kms:TagResource")
-    requireKeyQuota(call, call.scope)
     const keyId = newKeyId(request.MultiRegion === true)
+    if (tags.length > 0) call.authorizeNewKey(call.scope, keyId, "kms:TagResource")
+    requireKeyQuota(call, call.scope)
+    const { Policy } = request
+    if (Policy !== undefined) checkKeyPolicy(call, { ...request, Policy }, call.scope, keyId)
     const isImported = origin === "EXTERNAL"
     const regional: RegionalKey = {
       createdAt: call.now,
       description: request.Description ?? "",
       state: isImported ? "PendingImport" : "Enabled",
       tags,
+      policy: Policy,
     }
     const owner = { scope: call.scope, keyId, keySpec: spec }
     const shared: SharedKey = {

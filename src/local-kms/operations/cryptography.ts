@@ -1,6 +1,6 @@
 import type { EncryptionContext } from "../../core/index.ts"
 import { randomBytes, wipe } from "../../crypto/index.ts"
-import type { Call } from "../call.ts"
+import type { Call, KeyQuestion } from "../call.ts"
 import { blobMaterialId, decryptBlob, encryptBlob } from "../ciphertext.ts"
 import {
   ciphertextKeyDenied,
@@ -16,6 +16,7 @@ import {
 import { requireState } from "../key-state.ts"
 import type { Key } from "../keys.ts"
 import { currentMaterial, withMaterial } from "../materials.ts"
+import type { ConditionValues } from "../policy/index.ts"
 import * as shape from "../shapes.ts"
 import { keyOperation, type Operation, operation, requireUsage } from "./operation.ts"
 
@@ -138,6 +139,7 @@ interface CiphertextRequest {
   readonly context: EncryptionContext
   readonly algorithm: string | undefined
   readonly action: string
+  readonly conditions?: ConditionValues
   /** DryRun with IGNORE_CIPHERTEXT: the checks of the key alone. */
   readonly ignoreCiphertext: boolean
 }
@@ -155,10 +157,16 @@ interface Decrypted {
  * @returns the plaintext, owned by the caller
  */
 function decryptUnder(call: Call, request: CiphertextRequest): Decrypted {
-  const { blob, keyId, context, action } = request
+  const { blob, keyId, action } = request
+  const question: KeyQuestion = {
+    encryptionContext: request.context,
+    reference: keyId,
+    parameters: { encryptionAlgorithm: request.algorithm },
+    conditions: request.conditions,
+  }
   if (request.ignoreCiphertext) {
     if (keyId === undefined) throw validation("A key must be named when the ciphertext is ignored.")
-    const key = call.useKey(keyId, { action, allowAlias: true, rule: "cryptography", encryptionContext: context })
+    const key = call.useKey(keyId, { action, allowAlias: true, rule: "cryptography", ...question })
     requireUsage(key, "ENCRYPT_DECRYPT", call.operation)
     checkAlgorithm(key, request.algorithm)
     throw dryRunSucceeded()
@@ -166,24 +174,24 @@ function decryptUnder(call: Call, request: CiphertextRequest): Decrypted {
   if (blob === undefined) throw validation("A ciphertext blob is required.")
   const materialId = blobMaterialId(blob)
   if (materialId === undefined) throw invalidCiphertext()
-  const key = keyId === undefined ? keyOfMaterial(call, materialId, action, context) : call.findKey(keyId, true)
+  const key = keyId === undefined ? keyOfMaterial(call, materialId, action, question) : call.findKey(keyId, true)
   const material = key.materials.find(({ id }) => id === materialId)
   if (material === undefined) throw incorrectKey()
-  if (keyId !== undefined) call.authorizeKey(key, action, context)
+  if (keyId !== undefined) call.authorizeKey(key, action, question)
   requireState(key, "cryptography")
   checkAlgorithm(key, request.algorithm)
-  const plaintext = withMaterial(call.vault, key, material, (bytes) => decryptBlob(bytes, blob, context))
+  const plaintext = withMaterial(call.vault, key, material, (bytes) => decryptBlob(bytes, blob, request.context))
   if (plaintext === undefined) throw invalidCiphertext()
   return { key, plaintext, materialId }
 }
 
 /** Finds and authorises: a key that does not exist and one the caller may not use get the same answer. */
-function keyOfMaterial(call: Call, materialId: string, action: string, context: EncryptionContext): Key {
+function keyOfMaterial(call: Call, materialId: string, action: string, question: KeyQuestion): Key {
   const owner = call.keys.owner(materialId)
   const key = owner && call.loadKey({ ...call.scope, accountId: owner.accountId }, owner.keyId)
   if (key === undefined) throw ciphertextKeyDenied()
   try {
-    call.authorizeKey(key, action, context)
+    call.authorizeKey(key, action, question)
   } catch (error) {
     if (error instanceof KmsFault) throw ciphertextKeyDenied()
     throw error
@@ -231,6 +239,20 @@ const Decrypt = operation({
   },
 })
 
+/** Whether a ReEncrypt begins under the key it is to end under, which policies ask on both sides. */
+function isOnSameKey(
+  call: Call,
+  destination: Key,
+  {
+    CiphertextBlob,
+    SourceKeyId,
+  }: { readonly CiphertextBlob?: Uint8Array | undefined; readonly SourceKeyId?: string | undefined },
+): boolean {
+  const materialId = CiphertextBlob === undefined ? undefined : blobMaterialId(CiphertextBlob)
+  if (materialId !== undefined) return destination.materials.some(({ id }) => id === materialId)
+  return SourceKeyId !== undefined && call.findKey(SourceKeyId, true).arn === destination.arn
+}
+
 const ReEncrypt = operation({
   input: {
     CiphertextBlob: shape.ciphertextBlob,
@@ -248,11 +270,16 @@ const ReEncrypt = operation({
   handle(input, call) {
     const sourceContext = checkOptions({ EncryptionContext: input.SourceEncryptionContext })
     const context = checkOptions({ EncryptionContext: input.DestinationEncryptionContext })
+    const onSameKey = (key: Key): ConditionValues => ({
+      "kms:ReEncryptOnSameKey": String(isOnSameKey(call, key, input)),
+    })
     const destination = call.useKey(input.DestinationKeyId, {
       action: "kms:ReEncryptTo",
       allowAlias: true,
       rule: "cryptography",
       encryptionContext: context,
+      parameters: { encryptionAlgorithm: input.DestinationEncryptionAlgorithm },
+      conditions: onSameKey,
     })
     requireUsage(destination, "ENCRYPT_DECRYPT", call.operation)
     checkAlgorithm(destination, input.DestinationEncryptionAlgorithm)
@@ -262,6 +289,7 @@ const ReEncrypt = operation({
       context: sourceContext,
       algorithm: input.SourceEncryptionAlgorithm,
       action: "kms:ReEncryptFrom",
+      conditions: onSameKey(destination),
       ignoreCiphertext: ignoresCiphertext(input),
     })
     try {

@@ -5,13 +5,14 @@ import { imports } from "./imports.ts"
 import { keys } from "./keys.ts"
 import { macs } from "./macs.ts"
 import type { Operation } from "./operation.ts"
+import { policies } from "./policies.ts"
 import { rotations } from "./rotations.ts"
 import { tags } from "./tags.ts"
 
 export type { Operation, Output } from "./operation.ts"
 
 const operations: ReadonlyMap<string, Operation> = new Map(
-  Object.entries({ ...keys, ...aliases, ...cryptography, ...macs, ...rotations, ...imports, ...tags }),
+  Object.entries({ ...keys, ...aliases, ...cryptography, ...macs, ...policies, ...rotations, ...imports, ...tags }),
 )
 
 /** What AWS KMS has and this KMS has not, or not yet. */
@@ -25,12 +26,9 @@ const unbuilt: ReadonlySet<string> = new Set([
   "DisconnectCustomKeyStore",
   "GenerateDataKeyPair",
   "GenerateDataKeyPairWithoutPlaintext",
-  "GetKeyPolicy",
   "GetPublicKey",
   "ListGrants",
-  "ListKeyPolicies",
   "ListRetirableGrants",
-  "PutKeyPolicy",
   "RetireGrant",
   "RevokeGrant",
   "Sign",

@@ -68,14 +68,54 @@ export function evaluate(request: PolicyRequest, policies: PolicySet): Decision 
   const inKeyPolicy = keyPolicy === undefined ? {} : scan(keyPolicy, request, action, context("key"))
   if (inKeyPolicy.deny !== undefined) return explicitDeny(reference(inKeyPolicy.deny, "key policy", "key"))
 
-  let identityAllow: StatementReference | undefined
-  for (const { policy, name } of policies.identityPolicies) {
-    const { deny, direct } = scan(policy, request, action, context("identity"))
-    if (deny !== undefined) return explicitDeny(reference(deny, name, "identity"))
-    if (direct !== undefined) identityAllow ??= reference(direct, name, "identity")
+  const identity = scanIdentity(policies.identityPolicies, request, action, context("identity"))
+  if (identity.deny !== undefined) return explicitDeny(identity.deny)
+  if (!isKeyRequest(request)) return decideWithoutKey(request, identity.allow)
+  return decideOnKey(request, policies, inKeyPolicy, identity.allow)
+}
+
+/**
+ * Decides whether a role may be assumed (POL-12.4): a trust policy that names the caller is enough in the role's account;
+ * where it names the account, and across accounts, an identity policy must allow as well.
+ */
+export function evaluateTrust(
+  request: PolicyRequest,
+  trustPolicy: Policy,
+  identityPolicies: readonly AttachedPolicy[],
+): Decision {
+  const context = requestContext(request)
+  const action = request.action.toLowerCase()
+  const trust = scan(trustPolicy, request, action, context("key"))
+  if (trust.deny !== undefined) return explicitDeny(reference(trust.deny, "trust policy", "key"))
+  const identity = scanIdentity(identityPolicies, request, action, context("identity"))
+  if (identity.deny !== undefined) return explicitDeny(identity.deny)
+  const isSameAccount = request.caller.accountId === request.resourceAccountId
+  if (isSameAccount && trust.direct !== undefined)
+    return { allowed: true, by: "keyPolicy", statements: [reference(trust.direct, "trust policy", "key")] }
+  const named = trust.direct ?? trust.account
+  if (named === undefined) return implicitDeny("keyPolicy")
+  if (identity.allow === undefined) return implicitDeny("identityPolicy")
+  return {
+    allowed: true,
+    by: "accountDelegation",
+    statements: [reference(named, "trust policy", "key"), identity.allow],
   }
-  if (!isKeyRequest(request)) return decideWithoutKey(request, identityAllow)
-  return decideOnKey(request, policies, inKeyPolicy, identityAllow)
+}
+
+/** The first Deny that applies, or else the first Allow. */
+function scanIdentity(
+  policies: readonly AttachedPolicy[],
+  request: PolicyRequest,
+  action: string,
+  lookup: Lookup,
+): { readonly deny?: StatementReference; readonly allow?: StatementReference } {
+  let allow: StatementReference | undefined
+  for (const { policy, name } of policies) {
+    const { deny, direct } = scan(policy, request, action, lookup)
+    if (deny !== undefined) return { deny: reference(deny, name, "identity") }
+    if (direct !== undefined) allow ??= reference(direct, name, "identity")
+  }
+  return allow === undefined ? {} : { allow }
 }
 
 interface Scan {

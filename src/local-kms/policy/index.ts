@@ -7,6 +7,7 @@ export {
   type AttachedPolicy,
   type Decision,
   evaluate,
+  evaluateTrust,
   type GrantFinding,
   type PolicySet,
   type Refused,

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest"
 import { LocalKms } from "../../../src/local-kms/index.ts"
 import { type AttachedPolicy, type Policy, replay } from "../../../src/local-kms/policy/index.ts"
 import { command } from "../command.ts"
+import { register } from "../helpers.ts"
 import { ACCOUNT, allowAll, identityPoliciesOf, keyPolicyOf, OTHER, ROOT, rootOf, type StatementJson } from "./world.ts"
 
 const APP = `arn:aws:iam::${ACCOUNT}:role/App`
@@ -19,6 +20,8 @@ const allow = (principal: string, Action: unknown, more: object = {}): Statement
 /** A trail of real calls: the root makes two keys, App and Bob use the first, somebody else tries to. */
 async function recordedTrail() {
   await using kms = LocalKms.inMemory({ accountId: ACCOUNT, region: "us-west-2" })
+  await register(kms, APP)
+  await register(kms, BOB)
   const as = (principal?: string) => kms.directClient(principal === undefined ? {} : { principal })
   const create = async (): Promise<string> => (await as().send(command("CreateKey", {}))).KeyMetadata.Arn
   const [key, other] = [await create(), await create()]
