@@ -66,14 +66,12 @@ export function readAuthorization(request: SignedRequest): Authorization | undef
     throw incomplete(`Authorization header requires the algorithm ${ALGORITHM}. ${shown}`)
   const parameters = readParameters(header.slice(space + 1))
   const timestamp = headerValue(request, "x-amz-date")
-  const missing = [
-    ...["Credential", "Signature", "SignedHeaders"]
-      .filter((name) => !parameters?.get(name))
-      .map((name) => `Authorization header requires '${name}' parameter.`),
-    ...(timestamp === undefined ? ["Authorization header requires existence of a 'X-Amz-Date' header."] : []),
-  ]
-  if (parameters === undefined || timestamp === undefined || missing.length > 0)
-    throw incomplete(`${missing.join(" ") || "Authorization header is not well formed."} ${shown}`)
+  if (parameters === undefined) throw incomplete(`Authorization header is not well formed. ${shown}`)
+  const missing = ["Credential", "Signature", "SignedHeaders"]
+    .filter((name) => !parameters.get(name))
+    .map((name) => `Authorization header requires '${name}' parameter.`)
+  if (timestamp === undefined) missing.push("Authorization header requires existence of a 'X-Amz-Date' header.")
+  if (timestamp === undefined || missing.length > 0) throw incomplete(`${missing.join(" ")} ${shown}`)
   return {
     ...readScope(parameters.get("Credential")!),
     signedHeaders: readSignedHeaders(parameters.get("SignedHeaders")!),
