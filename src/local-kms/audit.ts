@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import type { KmsFault } from "./faults.ts"
 import type { Scope } from "./identifiers.ts"
 import { type CallerSession, type Principal, userIdentity } from "./principal.ts"
-import { type AwsService, serviceHost } from "./services.ts"
+import { type AwsService, SERVICE_ACCOUNT, serviceHost } from "./services.ts"
 import type { Member, Shape } from "./shapes.ts"
 import { lowerCamel } from "./validation.ts"
 
@@ -73,10 +73,12 @@ export interface RequestRecord {
 
 export function requestEvent(record: RequestRecord): AuditEvent {
   const { notes, fault, scope, service } = record
-  const identity = userIdentity(record.principal, record.session)
+  // A service that acts for itself leaves its event with the customer whose key it asks for.
+  const isService = service !== undefined && scope.accountId === SERVICE_ACCOUNT
+  const accountId = isService ? (notes.resources[0]?.accountId ?? scope.accountId) : scope.accountId
   return {
-    ...commonFields(record.now, scope),
-    userIdentity: service === undefined ? identity : { ...identity, invokedBy: "AWS Internal" },
+    ...commonFields(record.now, { ...scope, accountId }),
+    userIdentity: isService ? { type: "AWSService", invokedBy: serviceHost(service) } : callerIdentity(record),
     eventName: record.operation,
     sourceIPAddress: service === undefined ? record.sourceIpAddress : serviceHost(service),
     userAgent: service === undefined ? record.userAgent : serviceHost(service),
@@ -92,6 +94,11 @@ export function requestEvent(record: RequestRecord): AuditEvent {
     eventType: "AwsApiCall",
     ...(record.tlsDetails === undefined ? {} : { tlsDetails: record.tlsDetails }),
   }
+}
+
+function callerIdentity({ principal, session, service }: RequestRecord): Record<string, unknown> {
+  const identity = userIdentity(principal, session)
+  return service === undefined ? identity : { ...identity, invokedBy: "AWS Internal" }
 }
 
 /** What the KMS does by itself, such as deleting a key at the end of its waiting period. */

@@ -47,6 +47,8 @@ export interface Call {
   readonly vault: Vault
   readonly notes: AuditNotes
   readonly quotas: Quotas
+  /** Whether key policies may name registered principals only. */
+  readonly registeredOnly: boolean
   /** The AWS service that acts for the principal. */
   readonly service: AwsService | undefined
   /** What the work of a `Preparation` gave; `undefined` the first time. */
@@ -80,6 +82,7 @@ export interface CallRequest {
   readonly tx: StoreTransaction
   readonly vault: Vault
   readonly quotas: Quotas
+  readonly registeredOnly: boolean
   readonly prepared?: unknown
 }
 
@@ -114,6 +117,7 @@ export function createCall(request: CallRequest): Call {
     vault: request.vault,
     notes,
     quotas: request.quotas,
+    registeredOnly: request.registeredOnly,
     service,
     prepared: request.prepared,
     loadKey(owner, keyId) {

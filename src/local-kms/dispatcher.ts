@@ -49,6 +49,8 @@ export interface DispatcherOptions extends Trail {
   readonly vault: Vault
   readonly partition: string
   readonly quotas: Quotas
+  /** Whether only registered users and roles may call, and be named in key policies (POL-12.3). */
+  readonly registeredOnly: boolean
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
@@ -92,21 +94,26 @@ function answer(
   const asker: Asker = { ...request, secureTransport, known: knownCaller(tx, request.principal), now }
   const asked: AskedFor = { parameters: {}, grantTokens: [] }
   const call = createCall({ ...options, operation, asker, asked, prepared, scope, now, tx })
-  const outcome = run(tx, admit(request), request.input, call, asked)
-  if (isRecorded(scope, outcome.fault)) record(tx, options, request, { ...outcome, call, requestId })
+  const outcome = run(tx, admit(request, asker, options), request.input, call, asked)
+  if (isRecorded(call, outcome.fault)) record(tx, options, request, { ...outcome, call, requestId })
   return outcome.fault === undefined ? { requestId, output: outcome.output! } : { requestId, fault: outcome.fault }
 }
 
 /** Nobody but a service is of the services' account. */
-const admit = ({ operation, principal, service }: KmsRequest): Operation | KmsFault =>
-  principal.accountId === SERVICE_ACCOUNT && service === undefined ? unrecognizedClient() : findOperation(operation)
+function admit({ operation, service }: KmsRequest, { known }: Asker, options: DispatcherOptions): Operation | KmsFault {
+  const { type, accountId, uniqueId } = known.principal
+  const isNobody = accountId === SERVICE_ACCOUNT ? service === undefined : type !== "Root" && uniqueId === undefined
+  const isRefused = isNobody && (options.registeredOnly || accountId === SERVICE_ACCOUNT)
+  return isRefused ? unrecognizedClient() : findOperation(operation)
+}
 
 /**
  * A name that AWS does not know has no place in a trail of AWS's operations, and what services do with AWS owned keys none
  * in a customer's trail and bill.
  */
-const isRecorded = (scope: Scope, fault: KmsFault | undefined): boolean =>
-  scope.accountId !== SERVICE_ACCOUNT && fault?.name !== "UnknownOperationException"
+const isRecorded = ({ scope, notes }: Call, fault: KmsFault | undefined): boolean =>
+  (scope.accountId !== SERVICE_ACCOUNT || notes.resources.some(({ accountId }) => accountId !== SERVICE_ACCOUNT)) &&
+  fault?.name !== "UnknownOperationException"
 
 interface Answered extends Outcome {
   readonly call: Call

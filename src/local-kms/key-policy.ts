@@ -11,7 +11,7 @@ import {
   type PolicyProblem,
   readPolicy,
 } from "./policy/index.ts"
-import { findPrincipal, getPrincipal, hasPrincipalId, hasPrincipals } from "./principals/records.ts"
+import { findPrincipal, getPrincipal, hasPrincipalId } from "./principals/records.ts"
 import type { StoreReader } from "./store/store.ts"
 
 /** What CreateKey, ReplicateKey and PutKeyPolicy say of a policy. */
@@ -31,7 +31,7 @@ const INVALID_PRINCIPAL = "Policy contains a statement with one or more invalid 
 export function checkKeyPolicy(call: Call, given: GivenPolicy, owner: Scope, keyId: string): void {
   const parsed = readPolicy(given.Policy, "key")
   if (!parsed.ok) throw policyFault(parsed.problems)
-  const unknown = unknownPrincipals(call.tx, parsed.policy, owner.accountId)
+  const unknown = call.registeredOnly ? unknownPrincipals(call.tx, parsed.policy) : []
   if (unknown.length > 0) throw malformedPolicy(`${INVALID_PRINCIPAL} (not registered: ${unknown.join(", ")})`)
   if (given.BypassPolicyLockoutSafetyCheck === true) return
   const request = policyRequest(call.tx, call.asker, {
@@ -49,16 +49,12 @@ const policyFault = (problems: readonly PolicyProblem[]) =>
     ? limitExceeded(problems[0]!.message)
     : malformedPolicy(problems.map(describeProblem).join("; "))
 
-/** POL-8.2: of an account in which no user or role is registered every name is taken to be right. */
-function unknownPrincipals(reader: StoreReader, policy: Policy, accountId: string): string[] {
-  return namedPrincipals(policy).filter((text) => {
-    if (!text.startsWith("arn:")) return hasPrincipals(reader, accountId) && !hasPrincipalId(reader, text)
-    const [, , , , account, resource] = text.split(":") as [string, string, string, string, string, string]
-    if (!hasPrincipals(reader, account)) return false
-    // A session is of the role whose name it bears, and a federated user of nobody that can be registered.
-    const [kind, name] = resource.split("/") as [string, string]
-    if (kind === "federated-user") return false
-    if (kind !== "assumed-role") return findPrincipal(reader, text) === undefined
-    return getPrincipal(reader, { accountId: account, type: "role", name }) === undefined
+/** POL-8.2. */
+const unknownPrincipals = (reader: StoreReader, policy: Policy): string[] =>
+  namedPrincipals(policy).filter((text) => {
+    if (!text.startsWith("arn:")) return !hasPrincipalId(reader, text)
+    // A session is of the role whose name it bears; a federated user is nobody that can be registered.
+    const [, accountId, kind, name = ""] = /^arn:[^:]+:sts::(\d{12}):([^/]+)\/([^/]+)/.exec(text) ?? []
+    if (accountId === undefined) return findPrincipal(reader, text) === undefined
+    return kind === "assumed-role" && getPrincipal(reader, { accountId, type: "role", name }) === undefined
   })
-}

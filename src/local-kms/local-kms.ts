@@ -52,6 +52,11 @@ export interface LocalKmsOptions {
   readonly clock?: () => number
   /** How much there may be; AWS's defaults where not given. */
   readonly quotas?: Partial<Quotas>
+  /**
+   * Only users and roles that are registered (`kms.principals`), and account roots, may call, and key policies may name no
+   * others, as at AWS. Default false: whoever is not registered calls without identity policies.
+   */
+  readonly registeredPrincipalsOnly?: boolean
 }
 
 export interface InMemoryOptions extends LocalKmsOptions {
@@ -148,6 +153,7 @@ export class LocalKms {
       vault,
       partition: PARTITION,
       quotas: readQuotas(options.quotas),
+      registeredOnly: options.registeredPrincipalsOnly ?? false,
       clock,
       keepEvents,
     })

@@ -98,7 +98,10 @@ function readContext(raw: unknown): Readonly<Record<string, string>> | undefined
 
 /** Where a call came from; an event shows the service that called on somebody's behalf. */
 function originConditions(event: AuditEvent, action: string): ConditionValues {
-  const service = /^([a-z0-9-]+)\.amazonaws\.com$/.exec(String(event.userIdentity.invokedBy ?? ""))?.[1]
+  // Events of the KMS itself say `invokedBy: AWS Internal`, and have the service in place of the address.
+  const { invokedBy } = event.userIdentity
+  const caller = invokedBy === "AWS Internal" ? event.sourceIPAddress : invokedBy
+  const service = /^([a-z0-9-]+)\.amazonaws\.com$/.exec(String(caller ?? ""))?.[1]
   return {
     "aws:UserAgent": event.userAgent,
     ...(isIP(event.sourceIPAddress) === 0 ? {} : { "aws:SourceIp": event.sourceIPAddress }),

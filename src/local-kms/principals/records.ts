@@ -70,15 +70,6 @@ export function removePrincipal(tx: StoreTransaction, record: PrincipalRecord): 
   tx.remove(idPath(record.id))
 }
 
-/** POL-8.2: whether an account has any user or role, so that the names of all others are known to be wrong. */
-export const hasPrincipals = (reader: StoreReader, accountId: string): boolean =>
-  (["user", "role"] as const).some((type) => !isEmpty(reader.range(accountPrefix(accountId, type), { limit: 1 })))
-
-const isEmpty = (entries: Iterable<unknown>): boolean => {
-  for (const _ of entries) return false
-  return true
-}
-
 export const hasPrincipalId = (reader: StoreReader, id: string): boolean => reader.get(idPath(id)) !== undefined
 
 const ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
