@@ -34,10 +34,10 @@ export const doors: Record<string, Door> = {
       return { kms, client: kms.client() }
     },
   },
-  "the SDK's client, over HTTP": {
+  "the SDK's client, over HTTP, on disk": {
     isSdk: true,
     async open(options) {
-      const kms = disposed(LocalKms.inMemory(options))
+      const kms = disposed(await LocalKms.open(await temporaryFolder(), options))
       const { endpoint } = await kms.listen({ port: 0 })
       const credentials = await kms.accessKeys.create({ principal: `arn:aws:iam::${kms.accountId}:root` })
       const client = new sdk.KMSClient({ endpoint, region: kms.region, credentials })
