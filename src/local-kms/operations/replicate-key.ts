@@ -1,3 +1,4 @@
+import { keyPolicyText } from "../authorization.ts"
 import { alreadyExists, unsupported, validation } from "../faults.ts"
 import { checkKeyPolicy } from "../key-policy.ts"
 import * as shape from "../shapes.ts"
@@ -38,6 +39,6 @@ export const ReplicateKey = keyOperation({
     )
     const metadata = keyMetadata(replica)
     noteCreated(call, metadata, "replicaKeyMetadata")
-    return { ReplicaKeyMetadata: metadata, ReplicaTags: tags }
+    return { ReplicaKeyMetadata: metadata, ReplicaPolicy: keyPolicyText(replica), ReplicaTags: tags }
   },
 })
