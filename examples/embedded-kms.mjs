@@ -20,11 +20,18 @@ try {
 
   // Another process, another day: the keys are in the folder, encrypted under its root key.
   const second = await LocalKms.open(folder)
-  const client = second.client({ principal: "arn:aws:iam::111122223333:role/Reader" })
+  // As on AWS, the default key policy leaves it to identity policies who in the account may use the key.
+  const role = await second.principals.createRole({
+    name: "Reader",
+    policies: {
+      read: { Version: "2012-10-17", Statement: { Effect: "Allow", Action: "kms:Decrypt", Resource: keyArn } },
+    },
+  })
+  const client = second.client({ principal: role.arn })
   const keyring = kmsKeyring({ client, keyIds: [keyArn] })
   console.log(`decrypted: ${(await decrypt(message, { keyring })).text()}`)
 
-  await client.send(new DisableKeyCommand({ KeyId: keyArn }))
+  await second.client().send(new DisableKeyCommand({ KeyId: keyArn }))
   await decrypt(message, { keyring }).catch((error) => {
     if (!(error instanceof EnvelopeError)) throw error
     console.log(`after disabling the key: ${error.name}`)

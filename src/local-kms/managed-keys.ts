@@ -19,7 +19,7 @@ const USES = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataK
 const READS = ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"]
 
 /** The policy of an AWS managed key: its account may use it through its service, and look at it. Nobody can change it. */
-export const managedKeyPolicy = (service: AwsService, { region, accountId, partition }: Scope): string =>
+const managedKeyPolicy = (service: AwsService, { region, accountId, partition }: Scope): string =>
   JSON.stringify(
     {
       Version: "2012-10-17",
