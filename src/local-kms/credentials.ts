@@ -71,6 +71,7 @@ export function createAccessKey(
   const record: AccessKeyRecord = {
     principal,
     ...(service === undefined ? {} : { service: awsService(service).name }),
+    // HTTP-2.2
     sealed: vault.seal(secretPurpose(accessKeyId), secret),
     status: "Active",
     createdAt: now,

@@ -37,7 +37,7 @@ export interface AuthenticateOptions {
 }
 
 /**
- * HTTP-1: whose request this is.
+ * HTTP-1.6: whose request this is.
  *
  * @param service whose request it is signed as: `kms` or `sts`
  * @throws KmsFault with AWS's name for what is wrong
@@ -56,6 +56,7 @@ export function authenticate(request: SignedRequest, service: string, options: A
     principal,
     region: signed.region,
     session: { accessKeyId, ...(issuedAt === undefined ? {} : { issuedAt }) },
+    // HTTP-1.7: what the operator registered, nothing that the request says.
     ...(credential.service === undefined ? {} : { service: credential.service }),
   }
 }

@@ -71,6 +71,7 @@ export interface Served {
   readonly mayAssumeRole?: MayAssumeRole
 }
 
+// HTTP-4.4
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
 const KEEP_ALIVE_MS = 75_000
@@ -83,6 +84,7 @@ const MAX_CONNECTIONS = 1000
  */
 export async function listen(served: Served, options: ListenOptions): Promise<KmsServer> {
   const { host = "127.0.0.1", port = 0, tls, open = false, onError = () => {}, graceSeconds = 10 } = options
+  // HTTP-4.5
   if (!isLoopback(host) && tls === undefined && options.insecure !== true)
     throw new TypeError(`listening on ${host} takes tls, or insecure: true: data keys would travel in the clear`)
   const keys = signingKeys()
@@ -174,6 +176,7 @@ async function openDoor(
     endpoint: `${tls === undefined ? "http" : "https"}://${endpointHost(host)}:${address.port}`,
     port: address.port,
     close(graceMs) {
+      // HTTP-4.6
       closing = true
       return new Promise((resolve) => {
         const cut = setTimeout(() => server.closeAllConnections(), graceMs)

@@ -11,7 +11,7 @@ interface Row {
   seconds: number
 }
 
-/** Counts since the server began. Names of operations and errors, counts and times: nothing a caller wrote. */
+/** HTTP-4.7: counts since the server began. Names of operations and errors, counts and times: nothing a caller wrote. */
 export interface Metrics {
   /** @returns to be called when it is answered */
   begin(): (operation: string, statusCode: number, error: string | undefined) => void

@@ -112,7 +112,7 @@ function readSignedHeaders(text: string): readonly string[] {
 }
 
 /**
- * HTTP-1.2 to HTTP-1.4: what the signature must be about, before its own check.
+ * HTTP-1.2 and HTTP-1.4: what the signature must be about, before its own check.
  *
  * @param service the one whose requests these are, for instance `kms`
  * @throws KmsFault `InvalidSignatureException`

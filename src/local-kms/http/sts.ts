@@ -32,7 +32,7 @@ const MAX_SECONDS = 43_200
 const DEFAULT_SECONDS = 3600
 const CHAINED_MAX_SECONDS = 3600
 
-/** The error names of STS where they differ from those of the JSON services, and their status. */
+/** HTTP-3.4: the error names of STS where they differ from those of the JSON services, and their status. */
 const queryNames: Readonly<Record<string, readonly [code: string, statusCode: number]>> = {
   UnrecognizedClientException: ["InvalidClientTokenId", 403],
   InvalidSignatureException: ["SignatureDoesNotMatch", 403],
@@ -48,7 +48,7 @@ export const stsAction = (body: Uint8Array): string | undefined => {
 }
 
 /**
- * HTTP-3: STS's Query protocol: a form comes in, XML goes out.
+ * HTTP-3.1: STS's Query protocol: a form comes in, XML goes out.
  *
  * @param identify throws the fault of a request that is nobody's
  */
@@ -84,6 +84,7 @@ export interface StsReply extends JsonReply {
 type Action = (form: URLSearchParams, identity: Identity, options: StsOptions) => Xml
 
 const actions: Readonly<Record<string, Action>> = {
+  // HTTP-3.2
   GetCallerIdentity: (_form, { principal }) => ({
     Arn: principal.arn,
     UserId: String(userIdentity(principal).principalId),

@@ -158,13 +158,26 @@ function createPrincipal(
   options: UserOptions & RoleOptions,
   home: Home,
 ): PrincipalRecord {
+  const { name, accountId = home.accountId } = options
+  const made = buildPrincipal(tx, type, options, home)
+  if (getPrincipal(tx, { accountId, type, name }) !== undefined)
+    throw new RangeError(`there is a ${type} ${name} in the account ${accountId} already`)
+  savePrincipal(tx, made)
+  return made
+}
+
+/** The record that these options stand for. @throws TypeError; RangeError for a group that there is not */
+export function buildPrincipal(
+  reader: StoreReader,
+  type: PrincipalType,
+  options: UserOptions & RoleOptions,
+  home: Omit<Home, "onDelete">,
+): PrincipalRecord {
   const { name, accountId = home.accountId, path = "/", tags = {}, policies = {}, groups = [], trustPolicy } = options
   if (!/^\d{12}$/.test(accountId)) throw new TypeError("accountId must be twelve digits")
   if (typeof name !== "string" || !NAME.test(name) || name.length > (type === "group" ? 128 : 64))
     throw new TypeError(`'${name}' is no name of a ${type}: letters, digits and + = , . @ _ -`)
   if (!PATH.test(path)) throw new TypeError(`'${path}' is no path: it begins and ends with a slash`)
-  if (getPrincipal(tx, { accountId, type, name }) !== undefined)
-    throw new RangeError(`there is a ${type} ${name} in the account ${accountId} already`)
   const record: PrincipalRecord = {
     type,
     arn: `arn:${home.partition}:iam::${accountId}:${type}${path}${name}`,
@@ -174,9 +187,7 @@ function createPrincipal(
     policies: Object.entries(policies).map(([policyName, policy]) => checkPolicy(policyName, policy)),
     ...(type === "role" && { trustPolicy: checkTrustPolicy(trustPolicy ?? trustAccount(home.partition, accountId)) }),
   }
-  const made = type === "user" ? { ...record, groups: groups.map((group) => requireGroup(tx, record, group)) } : record
-  savePrincipal(tx, made)
-  return made
+  return type === "user" ? { ...record, groups: groups.map((group) => requireGroup(reader, record, group)) } : record
 }
 
 function requirePrincipal(reader: StoreReader, arn: string): PrincipalRecord {

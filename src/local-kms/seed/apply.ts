@@ -9,6 +9,15 @@ import { aliasArn, newKeyId, type Scope } from "../identifiers.ts"
 import { keySpecs } from "../key-specs.ts"
 import { type Key, type KeyRecords, keyRecords, type RegionalKey } from "../keys.ts"
 import { generateMaterial, sealMaterial } from "../materials.ts"
+import { describeProblem, readPolicy } from "../policy/index.ts"
+import {
+  buildPrincipal,
+  type PolicyInput,
+  policyText,
+  type RoleOptions,
+  type UserOptions,
+} from "../principals/manage.ts"
+import { getPrincipal, type PrincipalRecord, type PrincipalType, savePrincipal } from "../principals/records.ts"
 import type { StoreTransaction } from "../store/store.ts"
 import { appendEvent, type Trail } from "../trail/append.ts"
 import type { Vault } from "../vault.ts"
@@ -39,11 +48,14 @@ interface Run extends SeedTarget {
 /**
  * HTTP-5.2: makes what is missing, sets what differs, in one transaction. Applied twice it changes nothing the second time.
  *
- * @throws TypeError for a key that is there with other material, another spec, or on its way to be deleted
+ * @throws TypeError (HTTP-5.3) for a key that is there with other material, another spec, or on its way to be deleted
  */
 export function applySeed(tx: StoreTransaction, seed: Seed, target: SeedTarget): SeedResult {
   const changes = { created: [] as string[], updated: [] as string[], unchanged: [] as string[] }
   const run: Run = { ...target, tx, keys: keyRecords(tx), note: (id, change) => changes[change].push(id) }
+  for (const type of ["group", "user", "role"] as const)
+    for (const [i, principal] of (seed[`${type}s`] ?? []).entries())
+      seedPrincipal(run, type, principal, `${type}s[${i}]`)
   for (const [i, key] of (seed.keys ?? []).entries()) seedKey(run, key, `keys[${i}]`)
   for (const key of seed.accessKeys ?? []) seedAccessKey(run, key)
   return { ...changes, unchanged: changes.unchanged.length }
@@ -53,8 +65,10 @@ function seedKey(run: Run, wanted: SeedKey, path: string): void {
   const { partition, accountId, region } = run
   const scope: Scope = { partition, accountId: wanted.accountId ?? accountId, region: wanted.region ?? region }
   const before = findKey(run, scope, wanted)
-  const key = before ?? createKey(run, scope, wanted)
-  if (before !== undefined) updateKey(run, before, wanted, path)
+  const policy = wanted.policy && { policy: checkedPolicy(wanted.policy, path) }
+  const change: Partial<RegionalKey> = { ...stated(wanted), ...policy }
+  const key = before ?? createKey(run, scope, wanted, change)
+  if (before !== undefined) updateKey(run, before, wanted, change, path)
   for (const alias of wanted.aliases ?? []) seedAlias(run, key, alias)
 }
 
@@ -63,7 +77,7 @@ function findKey({ tx, keys }: Run, scope: Scope, { keyId, aliases = [] }: SeedK
   return id === undefined ? undefined : keys.load(scope, id)
 }
 
-function createKey(run: Run, scope: Scope, wanted: SeedKey): Key {
+function createKey(run: Run, scope: Scope, wanted: SeedKey, change: Partial<RegionalKey>): Key {
   const { keyId = newKeyId(false), keySpec = "SYMMETRIC_DEFAULT" } = wanted
   const owner = { scope, keyId, keySpec }
   const material =
@@ -74,7 +88,7 @@ function createKey(run: Run, scope: Scope, wanted: SeedKey): Key {
           createdAt: run.now,
           state: "CURRENT" as const,
         }))
-  const regional: RegionalKey = { createdAt: run.now, description: "", state: "Enabled", tags: [], ...stated(wanted) }
+  const regional: RegionalKey = { createdAt: run.now, description: "", state: "Enabled", tags: [], ...change }
   const key = run.keys.insert(scope, keyId, regional, {
     keySpec,
     keyUsage: keySpecs[keySpec].usage,
@@ -94,20 +108,55 @@ const stated = ({ description, enabled, tags }: SeedKey): Partial<RegionalKey> =
   ...(tags === undefined ? {} : { tags: Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue })) }),
 })
 
-function updateKey(run: Run, key: Key, wanted: SeedKey, path: string): void {
+function updateKey(run: Run, key: Key, wanted: SeedKey, change: Partial<RegionalKey>, path: string): void {
   if (wanted.keySpec !== undefined && wanted.keySpec !== key.keySpec)
     throw new TypeError(`${path}: ${key.arn} is there already, with spec ${key.keySpec}`)
   if (wanted.material !== undefined && !hasMaterial(key, wanted.material))
     throw new TypeError(`${path}: ${key.arn} is there already, with other key material`)
   if (key.deletionAt !== undefined || key.state === "PendingReplicaDeletion")
     throw new TypeError(`${path}: ${key.arn} is there already, and waits to be deleted`)
-  const change = stated(wanted)
   const differs = Object.entries(change).some(([name, value]) => !isDeepStrictEqual(key[name as keyof Key], value))
   if (differs) {
     run.keys.saveRegional(key, change)
     record(run, "UpdateKey", key)
   }
   run.note(key.arn, differs ? "updated" : "unchanged")
+}
+
+function seedPrincipal(run: Run, type: PrincipalType, wanted: UserOptions & RoleOptions, path: string): void {
+  const { tx, accountId, partition, now } = run
+  const made = at(path, () => buildPrincipal(tx, type, wanted, { accountId, partition, clock: () => now }))
+  const before = getPrincipal(tx, { type, accountId: made.arn.split(":")[4]!, name: wanted.name })
+  if (before !== undefined && before.arn !== made.arn) throw new TypeError(`${path}: there is ${before.arn} already`)
+  const after: PrincipalRecord = before === undefined ? made : { ...before, ...statedOf(wanted, made) }
+  if (!isDeepStrictEqual(before, after)) savePrincipal(tx, after)
+  run.note(made.arn, before === undefined ? "created" : isDeepStrictEqual(before, after) ? "unchanged" : "updated")
+}
+
+/** What the file says of a principal that may change. */
+const statedOf = (wanted: UserOptions & RoleOptions, made: PrincipalRecord): Partial<PrincipalRecord> =>
+  Object.fromEntries(
+    (["policies", "tags", "groups", "trustPolicy"] as const)
+      .filter((name) => wanted[name] !== undefined)
+      .map((name) => [name, made[name]]),
+  )
+
+/** Says where in the file something is that only its use shows to be wrong. */
+function at<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) throw new TypeError(`${path}: ${error.message}`)
+    throw error
+  }
+}
+
+/** @throws TypeError for what is no key policy; one that locks everybody out is the operator's to choose */
+function checkedPolicy(policy: PolicyInput, path: string): string {
+  const text = policyText(policy)
+  const parsed = readPolicy(text, "key")
+  if (!parsed.ok) throw new TypeError(`${path}.policy: ${parsed.problems.map(describeProblem).join("; ")}`)
+  return text
 }
 
 const hasMaterial = ({ keyId, materials }: Key, base64: string): boolean =>

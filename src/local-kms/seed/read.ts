@@ -1,12 +1,23 @@
 import { isBuiltSpec, type KeySpec, keySpecs } from "../key-specs.ts"
 import { parsePrincipal } from "../principal.ts"
+import type { PolicyInput, PrincipalOptions, RoleOptions, UserOptions } from "../principals/manage.ts"
 import { awsService } from "../services.ts"
 
 /** HTTP-5.1: what a start-up file says. Everything that it does not name is left as it is. */
 export interface Seed {
+  readonly groups?: readonly SeedGroup[]
+  readonly users?: readonly SeedUser[]
+  readonly roles?: readonly SeedRole[]
   readonly keys?: readonly SeedKey[]
   readonly accessKeys?: readonly SeedAccessKey[]
 }
+
+/** As `kms.principals.createGroup` takes it; known by its name. */
+export type SeedGroup = PrincipalOptions
+/** As `kms.principals.createUser` takes it; known by its name. */
+export type SeedUser = UserOptions
+/** As `kms.principals.createRole` takes it; known by its name. */
+export type SeedRole = RoleOptions
 
 /** A key, known by its id, or else by its first alias. */
 export interface SeedKey {
@@ -22,6 +33,8 @@ export interface SeedKey {
   readonly material?: string
   readonly description?: string
   readonly enabled?: boolean
+  /** The key policy, as JSON or text. It may be one that locks everybody out. Default: the account's root may do everything. */
+  readonly policy?: PolicyInput
   readonly tags?: Readonly<Record<string, string>>
   /** With their prefix, `alias/app`. */
   readonly aliases?: readonly string[]
@@ -44,12 +57,39 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 /** @throws TypeError that names the place and what is wrong there */
 export function readSeed(value: unknown): Seed {
   const seed = object<Seed>(value, "the file", {
+    groups: (groups, path) => list(groups, path, (group, at) => named(object(group, at, principal), at)),
+    users: (users, path) => list(users, path, (user, at) => named(object(user, at, userMembers), at)),
+    roles: (roles, path) => list(roles, path, (role, at) => named(object(role, at, roleMembers), at)),
     keys: (keys, path) => list(keys, path, readKey),
     accessKeys: (keys, path) => list(keys, path, readAccessKey),
   })
   unique(seed.keys ?? [], "keys", ({ keyId }) => keyId)
   unique(seed.accessKeys ?? [], "accessKeys", ({ accessKeyId }) => accessKeyId)
   return seed
+}
+
+// What is in these members is checked with the principal as a whole, when it is made.
+const text: Reader<string> = (value, path) => (typeof value === "string" ? value : wrong(path, "a text"))
+const policy: Reader<PolicyInput> = (value, path) =>
+  typeof value === "string" || (typeof value === "object" && value !== null && !Array.isArray(value))
+    ? value
+    : wrong(path, "a policy: an object, or its text")
+const principal = {
+  name: text,
+  accountId: text,
+  path: text,
+  policies: ((value, path) => record(value, path, policy)) as Reader<Record<string, PolicyInput>>,
+}
+const userMembers = {
+  ...principal,
+  tags: readTags,
+  groups: ((value, path) => list(value, path, text)) as Reader<string[]>,
+}
+const roleMembers = { ...principal, tags: readTags, trustPolicy: policy }
+
+function named<T extends { readonly name?: string }>(value: T, path: string): T {
+  if (value.name === undefined) throw new TypeError(`${path} needs a name`)
+  return value
 }
 
 function readKey(value: unknown, path: string): SeedKey {
@@ -62,6 +102,7 @@ function readKey(value: unknown, path: string): SeedKey {
     material: matching(BASE64, "base64"),
     description: matching(/^[\s\S]{0,8192}$/, "a text of up to 8,192 characters"),
     enabled: (enabled, at) => (typeof enabled === "boolean" ? enabled : wrong(at, "true or false")),
+    policy,
     tags: readTags,
     aliases: (aliases, at) => list(aliases, at, readAlias),
   })
@@ -122,6 +163,11 @@ function object<T extends object>(
     read[name] = reader(member, prefix + name)
   }
   return read as T
+}
+
+function record<T>(value: unknown, path: string, reader: Reader<T>): Record<string, T> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrongType(path, "an object")
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, reader(member, `${path}.${name}`)]))
 }
 
 function list<T>(value: unknown, path: string, reader: Reader<T>): T[] {

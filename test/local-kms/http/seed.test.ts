@@ -127,6 +127,75 @@ describe("a start-up file", () => {
   })
 })
 
+describe("the principals and policies of a start-up file", () => {
+  const mayEncrypt = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "kms:Encrypt", Resource: "*" }] }
+  const keyPolicy = {
+    Version: "2012-10-17",
+    Statement: [
+      { Effect: "Allow", Principal: { AWS: `arn:aws:iam::${ACCOUNT}:root` }, Action: "kms:*", Resource: "*" },
+      { Effect: "Deny", Principal: { AWS: ALICE }, Action: "kms:Encrypt", Resource: "*" },
+    ],
+  }
+  const team: Seed = {
+    groups: [{ name: "writers", policies: { encrypt: mayEncrypt } }],
+    users: [
+      { name: "Alice", groups: ["writers"], tags: { team: "a" } },
+      { name: "Bob", groups: ["writers"] },
+    ],
+    roles: [{ name: "App", path: "/service/", policies: { encrypt: JSON.stringify(mayEncrypt) } }],
+    keys: [{ keyId: KEY_ID, policy: keyPolicy }],
+  }
+  const sendAs = (kms: LocalKms, principal: string) => sendTo(kms.directClient({ principal }))
+
+  test("decide at once", async () => {
+    const { kms } = memory()
+    await kms.seed(team)
+    const encrypt = { KeyId: KEY_ID, Plaintext: bytes(3) }
+    await expect(sendAs(kms, ALICE)("Encrypt", encrypt)).rejects.toThrow(/explicit deny/)
+    await sendAs(kms, `arn:aws:iam::${ACCOUNT}:user/Bob`)("Encrypt", encrypt)
+    await sendAs(kms, `arn:aws:iam::${ACCOUNT}:role/service/App`)("Encrypt", encrypt)
+    await expect(sendAs(kms, `arn:aws:iam::${ACCOUNT}:user/Eve`)("Encrypt", encrypt)).rejects.toThrow(/not authorized/)
+  })
+
+  test("HTTP-5.2: are set, and set once", async () => {
+    const { kms, send } = memory()
+    expect((await kms.seed(team)).created).toHaveLength(5)
+    expect(await kms.seed(team)).toEqual({ created: [], updated: [], unchanged: 5 })
+    await kms.principals.setTags(ALICE, { team: "b" })
+    await kms.principals.putPolicy(ALICE, "own", mayEncrypt)
+    await send("PutKeyPolicy", { KeyId: KEY_ID, Policy: JSON.stringify({ ...keyPolicy, Id: "changed" }) })
+    expect((await kms.seed(team)).updated).toEqual([ALICE, KEY_ARN])
+    expect(await kms.principals.get(ALICE)).toMatchObject({
+      tags: { team: "a" },
+      policies: { own: expect.any(String) },
+    })
+    expect(JSON.parse((await send("GetKeyPolicy", { KeyId: KEY_ID })).Policy)).toEqual(keyPolicy)
+  })
+
+  test.each<[Seed, string]>([
+    [{ users: [{ name: "A", groups: ["nobodys"] }] }, "users[0]: there is no group nobodys in the account"],
+    [{ users: [{ name: "A B" }] }, "users[0]: 'A B' is no name of a user"],
+    [{ groups: [{ name: "g", policies: { p: { Statement: [] } } }] }, "groups[0]: the policy p: "],
+    [{ keys: [{ keyId: KEY_ID, policy: { Version: "2012-10-17", Statement: [{}] } }] }, "keys[0].policy: "],
+    [{ roles: [{ name: "r", trustPolicy: "{" }] }, "roles[0]: the trust policy: "],
+    [{ users: [{ path: "/x/" } as never] }, "users[0] needs a name"],
+    [{ roles: [{ name: "r", groups: [] } as never] }, "roles[0] has no member groups"],
+    [{ users: [{ name: "u", policies: { p: 7 as never } }] }, "users[0].policies.p must be a policy"],
+  ])("HTTP-5.1: refused is %j", async (file, message) => {
+    const { kms } = memory()
+    await expect(kms.seed({ groups: [{ name: "before" }], ...file })).rejects.toThrow(message)
+    expect(await kms.principals.list()).toEqual([])
+  })
+
+  test("HTTP-5.3: a name under another path is refused", async () => {
+    const { kms } = memory()
+    await kms.seed(team)
+    await expect(kms.seed({ roles: [{ name: "App" }] })).rejects.toThrow(
+      `roles[0]: there is arn:aws:iam::${ACCOUNT}:role/service/App already`,
+    )
+  })
+})
+
 describe("HTTP-5.1: refused, with the place and the reason, is", () => {
   const key = { aliases: ["alias/a"] }
   const accessKey = seed.accessKeys![0]
