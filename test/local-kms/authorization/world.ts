@@ -17,14 +17,14 @@ export const allows = (Action: string | readonly string[], Resource: string = "*
 })
 
 /** A key policy of these statements, each about this key. */
-const keyPolicy = (...statements: readonly object[]): string =>
+export const keyPolicy = (...statements: readonly object[]): string =>
   JSON.stringify({
     Version: "2012-10-17",
     Statement: statements.map((statement) => ({ Effect: "Allow", Resource: "*", ...statement })),
   })
 
 /** What the default key policy says. */
-const delegation = { Principal: { AWS: root() }, Action: "kms:*" }
+export const delegation = { Principal: { AWS: root() }, Action: "kms:*" }
 
 /** An embedded KMS, called through the AWS SDK's client. */
 export function world(options: LocalKmsOptions = {}) {
@@ -102,5 +102,5 @@ export const CHANGES = [
   "CancelKeyDeletion",
 ]
 export const VIEWS = ["DescribeKey", "GetKeyPolicy", "ListKeyPolicies", "GetKeyRotationStatus", "ListResourceTags"]
-const OTHERS = ["RotateKeyOnDemand", "ReplicateKey", "GetParametersForImport"]
+export const OTHERS = ["RotateKeyOnDemand", "ReplicateKey", "GetParametersForImport"]
 export const OPERATIONS = [...USES, ...CHANGES, ...VIEWS, ...OTHERS]
