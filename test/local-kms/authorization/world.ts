@@ -102,5 +102,5 @@ export const CHANGES = [
   "CancelKeyDeletion",
 ]
 export const VIEWS = ["DescribeKey", "GetKeyPolicy", "ListKeyPolicies", "GetKeyRotationStatus", "ListResourceTags"]
-export const OTHERS = ["RotateKeyOnDemand", "ReplicateKey", "GetParametersForImport"]
+const OTHERS = ["RotateKeyOnDemand", "ReplicateKey", "GetParametersForImport"]
 export const OPERATIONS = [...USES, ...CHANGES, ...VIEWS, ...OTHERS]

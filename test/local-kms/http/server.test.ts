@@ -215,14 +215,13 @@ describe("binding", () => {
     const { kms, server, credentials } = await served({ host: "0.0.0.0", tls: { cert: TEST_CERT, key: TEST_KEY } })
     expect(server.endpoint).toBe(`https://localhost:${server.port}`)
     const { KMSClient, ListKeysCommand } = await import("@aws-sdk/client-kms")
-    const { NodeHttpHandler } = await import("@smithy/node-http-handler")
     const { Agent } = await import("node:https")
     const client = new KMSClient({
       endpoint: server.endpoint,
       region: "us-east-1",
       credentials,
       systemClockOffset: Date.UTC(2026, 4, 20, 20, 45) - Date.now(),
-      requestHandler: new NodeHttpHandler({ httpsAgent: new Agent({ ca: TEST_CERT }) }),
+      requestHandler: { httpsAgent: new Agent({ ca: TEST_CERT }) },
     })
     onTestFinished(() => client.destroy())
     await client.send(new ListKeysCommand({}))
