@@ -23,7 +23,7 @@ test("whoever nobody registered calls without identity policies: a policy that n
   expect(await outcome(as(role("Other"))("Encrypt", { KeyId, Plaintext }))).toBe(DENIED)
 })
 
-test("identity policies are a user's own and those of its groups, and a Deny in any of them wins", async () => {
+test("POL-12.2: identity policies are a user's own and those of its groups, and a Deny in any of them wins", async () => {
   const { kms, createKey, as } = world()
   const KeyId = await createKey()
   await kms.principals.createGroup({ name: "Writers", policies: { write: allows("kms:Encrypt") } })
@@ -61,7 +61,7 @@ test("a role's sessions have its policies and tags, whatever its path", async ()
   })
 })
 
-test("whoever is made again under an old name is somebody else", async () => {
+test("POL-12.1: whoever is made again under an old name is somebody else", async () => {
   const { kms } = world()
   const first = await kms.principals.createUser({ name: "Alice" })
   await kms.accessKeys.create({ principal: first.arn })
