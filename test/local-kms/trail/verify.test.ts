@@ -256,8 +256,10 @@ const tampering = fc.oneof(
 
 test("AUD-3.4: property: no sequence of changes without the root key leaves a valid trail", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(tampering, { minLength: 1, maxLength: 4 }), fc.boolean(), async (steps, goesOn) => {
+    fc.asyncProperty(fc.array(tampering, { minLength: 1, maxLength: 4 }), fc.boolean(), async (drawn, goesOn) => {
       const trail = await trailOf(20)
+      // What is planted where the next event goes is overwritten by it, and the trail is whole again.
+      const steps = drawn.filter((step) => !(goesOn && step.what === "copy" && step.to === 21))
       const before = snapshot(trail)
       await trail.store.transaction((tx) => {
         for (const step of steps) apply(tx, step)
