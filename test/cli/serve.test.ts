@@ -1,10 +1,13 @@
 import { once } from "node:events"
 import { createServer } from "node:net"
 import { CreateKeyCommand, KMSClient, ListKeysCommand } from "@aws-sdk/client-kms"
-import { expect, it, onTestFinished } from "vitest"
+import { expect, it, onTestFinished, vi } from "vitest"
 import { TEST_CERT, TEST_KEY } from "../local-kms/http/test-certificate.ts"
 import { type ServerProcess, whenServing } from "../support/kms-server.ts"
 import { type Sandbox, sandbox } from "./sandbox.ts"
+
+// Each starts the command many times, which a busy machine takes its time for.
+vi.setConfig({ testTimeout: 120_000 })
 
 const ROOT = "arn:aws:iam::111122223333:root"
 

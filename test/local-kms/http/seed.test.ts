@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { LocalKms, type Seed } from "../../../src/local-kms/index.ts"
 import { ACCOUNT, bytes, REGION, sendTo, temporaryFolder } from "../helpers.ts"
@@ -194,6 +195,22 @@ describe("the principals and policies of a start-up file", () => {
       `roles[0]: there is arn:aws:iam::${ACCOUNT}:role/service/App already`,
     )
   })
+})
+
+test("the example of a start-up file gives its users what it says", async () => {
+  const file = new URL("../../../examples/kms-seed.json", import.meta.url)
+  const world = await served()
+  await world.kms.seed(JSON.parse(await readFile(file, "utf8")))
+  const as = (accessKeyId: string, secretAccessKey: string) => ({ credentials: { accessKeyId, secretAccessKey } })
+  const app = as("AKIAEXAMPLEAPP", "app-secret-for-tests-only")
+  const alice = as("AKIAEXAMPLEALICE", "alice-secret-for-tests-only")
+  const dataKey = { KeyId: "alias/orders", KeySpec: "AES_256" }
+  const withTenant = { ...dataKey, EncryptionContext: { tenant: "42" } }
+  expect((await world.call("GenerateDataKey", withTenant, app)).status).toBe(200)
+  expect((await world.call("GenerateDataKey", dataKey, app)).json.__type).toBe("AccessDeniedException")
+  expect((await world.call("GenerateDataKey", withTenant, alice)).json.__type).toBe("AccessDeniedException")
+  expect((await world.call("DescribeKey", { KeyId: "alias/orders" }, alice)).status).toBe(200)
+  expect((await world.call("CreateKey", {}, app)).json.__type).toBe("AccessDeniedException")
 })
 
 describe("HTTP-5.1: refused, with the place and the reason, is", () => {
