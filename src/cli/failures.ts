@@ -81,6 +81,7 @@ export const failureClasses = {
     hint: "it opens with what it was made with: ENVELOPE_KMS_PASSPHRASE, or the root key file (ENVELOPE_KMS_ROOT_KEY)",
   },
   auditChanged: { exitCode: 24, description: "the audit trail, or what was delivered of it, was changed" },
+  badPolicy: { exitCode: 25, description: "a policy is malformed, or lint found an error in it" },
   interrupted: { exitCode: 130, description: "ended by a signal (128 + its number: 130 is Ctrl-C, 143 SIGTERM)" },
   brokenPipe: { exitCode: 141, description: "whoever read the output went away" },
 } as const satisfies Readonly<Record<string, FailureClass>>

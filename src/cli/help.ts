@@ -23,7 +23,18 @@ Messages are those of the AWS Encryption SDK. The KMS is one embedded in this co
   aliasDelete: "forget a name; its key stays",
   kms: "run the embedded KMS for other programs",
   kmsServe: "serve it over HTTP, as AWS KMS, until a signal ends it",
-  principal: "say who may call the embedded KMS over HTTP",
+  principal: "users, roles and groups with identity policies, and access keys for calls over HTTP",
+  principalCreateUser: "register a user and print its ARN",
+  principalCreateRole: "register a role",
+  principalCreateGroup: "register a group, whose policies its users have",
+  principalAdd: "put a user (ARN) into a group (name)",
+  principalRemove: "take a user out of a group",
+  principalPolicy: "give a user, role or group an identity policy, or replace it; - reads standard input",
+  principalDeletePolicy: "take an identity policy away",
+  principalTrust: "say by a trust policy who may assume a role",
+  principalShow: "print a user, role or group with its policies (JSON)",
+  principalList: "list them",
+  principalDelete: "delete one; access keys end with it",
   accessKey: "access keys, which sign requests",
   accessKeyCreate: "make one for a user, role or root ARN; the secret is shown once",
   accessKeyList: "list them, without their secrets",
@@ -91,7 +102,12 @@ Examples:
   envelope kms serve --memory --seed kms.json
   envelope kms serve --memory --open
   envelope kms serve --host 0.0.0.0 --tls-cert server.pem --tls-key server.key`,
-  principal: `Examples:
+  principal: `Nobody needs to be registered to call: whoever is not has no identity policies.
+
+Examples:
+  envelope principal create-group KeyAdmins
+  envelope policy new manage | envelope principal policy arn:aws:iam::111122223333:group/KeyAdmins manage -
+  envelope principal create-user Carol --group KeyAdmins
   envelope principal access-key create arn:aws:iam::111122223333:user/Alice
   envelope principal access-key list`,
 }

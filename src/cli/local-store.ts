@@ -54,6 +54,12 @@ export async function withStore(
   }
 }
 
+/** What a caller got wrong is the user's here. */
+export function asMistake(error: unknown): never {
+  if (error instanceof TypeError || error instanceof RangeError) throw new CliError("usage", error.message)
+  throw error
+}
+
 // --- internal ---
 
 /** Whether an embedded KMS has been made in a folder. */

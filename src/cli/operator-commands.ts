@@ -1,7 +1,7 @@
 import type { Command } from "commander"
 import { command, operator } from "./command.ts"
 import { after, commandGroups, help } from "./help.ts"
-import { parseGrace, parsePort } from "./options.ts"
+import { collect, parseGrace, parsePort } from "./options.ts"
 
 /** Commands for whoever runs an embedded KMS. */
 export function addOperatorCommands(program: Command): void {
@@ -33,6 +33,7 @@ function addServerCommands(program: Command): void {
 
 function addPrincipalCommands(program: Command): void {
   const principal = command(program, "principal", help.principal, after.principal)
+  addIdentityCommands(principal)
   const accessKey = command(principal, "access-key", help.accessKey)
   const load = () => import("./commands/access-key.ts")
   operator(command(accessKey, "create <arn>", help.accessKeyCreate))
@@ -49,5 +50,43 @@ function addPrincipalCommands(program: Command): void {
   )
   operator(command(accessKey, "delete <id>", help.accessKeyDelete)).action(async (id, options) =>
     (await load()).accessKeyChangeCommand("delete", id, options),
+  )
+}
+
+function addIdentityCommands(principal: Command): void {
+  const load = () => import("./commands/principal.ts")
+  const create = (type: "user" | "role" | "group", description: string): Command =>
+    operator(command(principal, `create-${type} <name>`, description))
+      .option("--account <id>", "its account (default: 111122223333)")
+      .option("--path <path>", "for instance /service/ (default: /)")
+      .action(async (name, options) => (await load()).principalCreateCommand(type, name, options))
+  create("user", help.principalCreateUser)
+    .option("--group <name>", "a group of its account; may be repeated", collect)
+    .option("--tag <name=value>", "tag, for aws:PrincipalTag; may be repeated", collect)
+  create("role", help.principalCreateRole)
+    .option("--trust <file>", "trust policy: who may assume it (default: whom identity policies of its account let)")
+    .option("--tag <name=value>", "tag of its sessions, for aws:PrincipalTag; may be repeated", collect)
+  create("group", help.principalCreateGroup)
+  for (const change of ["add", "remove"] as const)
+    operator(
+      command(principal, `${change} <user> <group>`, { add: help.principalAdd, remove: help.principalRemove }[change]),
+    ).action(async (user, group, options) => (await load()).principalMemberCommand(change, user, group, options))
+  operator(command(principal, "policy <arn> <name> <file>", help.principalPolicy)).action(
+    async (arn, name, file, options) => (await load()).principalPolicyCommand(arn, name, file, options),
+  )
+  operator(command(principal, "delete-policy <arn> <name>", help.principalDeletePolicy)).action(
+    async (arn, name, options) => (await load()).principalDeletePolicyCommand(arn, name, options),
+  )
+  operator(command(principal, "trust <role> <file>", help.principalTrust)).action(async (arn, file, options) =>
+    (await load()).principalTrustCommand(arn, file, options),
+  )
+  operator(command(principal, "show <arn>", help.principalShow)).action(async (arn, options) =>
+    (await load()).principalShowCommand(arn, options),
+  )
+  operator(command(principal, "list", help.principalList)).action(async (options) =>
+    (await load()).principalListCommand(options),
+  )
+  operator(command(principal, "delete <arn>", help.principalDelete)).action(async (arn, options) =>
+    (await load()).principalDeleteCommand(arn, options),
   )
 }

@@ -7,6 +7,7 @@ import { addKeyLifeCommands } from "./key-commands.ts"
 import { setQuiet } from "./messages.ts"
 import { addOperatorCommands } from "./operator-commands.ts"
 import { collect, limitNames, parseFrameLength, parseHmac, parseLimit, parsePolicy, policyNames } from "./options.ts"
+import { addPolicyCommands } from "./policy-commands.ts"
 
 /** The command tree. Each command's code is loaded when it is called, so that `--help` and mistakes answer at once. */
 export function createProgram(): Command {
@@ -25,6 +26,7 @@ export function createProgram(): Command {
   addKeyCommands(program)
   addAliasCommands(program)
   addOperatorCommands(program)
+  addPolicyCommands(program)
   addAuditCommands(program)
   addCostCommands(program)
   return program

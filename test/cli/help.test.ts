@@ -17,6 +17,11 @@ const commands = [
     name,
   ]),
   ...["create", "list", "update", "delete"].map((name) => ["alias", name]),
+  ...["get", "put", "explain", "lint", "new", "replay"].map((name) => ["policy", name]),
+  ...["create-user", "create-role", "create-group", "add", "remove", "policy", "trust", "show"].map((name) => [
+    "principal",
+    name,
+  ]),
   ["audit"],
   ...["verify", "digest", "public-key", "deliver", "verify-delivery"].map((name) => ["audit", name]),
   ["cost"],

@@ -1,6 +1,5 @@
-import { CliError } from "../failures.ts"
 import { print } from "../fd.ts"
-import { withStore } from "../local-store.ts"
+import { asMistake, withStore } from "../local-store.ts"
 import { note } from "../messages.ts"
 import type { AccessKeyCreateOptions, CommonOptions } from "../options.ts"
 import { formatTable, toJson } from "../text.ts"
@@ -42,9 +41,3 @@ export const accessKeyChangeCommand = (
     if (options.json) await print(toJson({ accessKeyId, change }))
     else note(`${accessKeyId} ${outcomes[change]}`)
   })
-
-/** What the caller got wrong is the user's here. */
-function asMistake(error: unknown): never {
-  if (error instanceof TypeError || error instanceof RangeError) throw new CliError("usage", error.message)
-  throw error
-}

@@ -2,7 +2,7 @@ import type { Refused } from "./evaluate.ts"
 import type { PolicyRequest } from "./request.ts"
 
 /** The end of the error text: which kind of policy refused, or did not allow (POL-7.1). */
-export function denialReason(action: string, refused: Refused): string {
+function denialReason(action: string, refused: Refused): string {
   if (refused.reason === "explicitDeny") {
     const kind = refused.statement.kind === "key" ? "a resource-based" : "an identity-based"
     return `with an explicit deny in ${kind} policy`

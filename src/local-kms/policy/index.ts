@@ -1,17 +1,14 @@
-export { type ActionKind, findAction, hasConditionKey, type KmsAction, kmsActions } from "./actions.ts"
+export { findAction, hasConditionKey, kmsActions } from "./actions.ts"
 export { readPolicy } from "./compile.ts"
-export { accessDeniedMessage, denialReason } from "./denial.ts"
-export type { Policy, PolicyKind, Statement } from "./document.ts"
+export { accessDeniedMessage } from "./denial.ts"
+export type { Policy, PolicyKind } from "./document.ts"
 export {
-  type Allowed,
   type AttachedPolicy,
   type Decision,
   evaluate,
   evaluateTrust,
   type GrantFinding,
   type PolicySet,
-  type Refused,
-  type StatementReference,
 } from "./evaluate.ts"
 export { type Explanation, explain } from "./explain.ts"
 export { type LintOptions, lint } from "./lint.ts"
@@ -33,5 +30,5 @@ export { aliasCondition, type ConditionValues, grantConstraint, parameterConditi
 export { type ParsedPolicy, parseIdentityPolicy, parseKeyPolicy } from "./parse.ts"
 export { describeProblem, type PolicyProblem } from "./problems.ts"
 export { describeDecision, renderExplanation } from "./render.ts"
-export { type Replay, type ReplayedCall, type ReplayOptions, replay } from "./replay.ts"
+export { type Replay, replay } from "./replay.ts"
 export type { Caller, KeyFacts, PolicyRequest } from "./request.ts"
