@@ -1,6 +1,6 @@
 import type { EncryptionContext } from "../core/index.ts"
 import { aliasNamesOf } from "./alias-records.ts"
-import { grantsFor } from "./grants.ts"
+import { type GrantQuestion, grantsFor } from "./grants/findings.ts"
 import type { Key } from "./keys.ts"
 import {
   aliasCondition,
@@ -26,6 +26,8 @@ export interface Asker {
   readonly known: KnownCaller
   /** The AWS service that acts for the principal. */
   readonly service?: AwsService | undefined
+  /** The resource on whose behalf the service asks. */
+  readonly sourceArn?: string | undefined
   readonly sourceIpAddress?: string | undefined
   readonly userAgent?: string | undefined
   /** Whether the request came over TLS, or never left the process. */
@@ -80,7 +82,7 @@ function callerOf({ known, service }: Asker, resourceAccountId: string): PolicyR
 }
 
 function originConditions(asker: Asker, actionName: string): ConditionValues {
-  const { service, region, sourceIpAddress, userAgent, secureTransport } = asker
+  const { service, sourceArn, region, sourceIpAddress, userAgent, secureTransport } = asker
   const action = findAction(actionName)
   const isForService = action !== undefined && hasConditionKey(action, "kms:GrantIsForAWSResource")
   return {
@@ -88,6 +90,7 @@ function originConditions(asker: Asker, actionName: string): ConditionValues {
     "aws:ViaAWSService": String(service !== undefined),
     ...(isForService ? { "kms:GrantIsForAWSResource": String(service !== undefined) } : {}),
     ...(service === undefined ? {} : { "kms:ViaService": viaService(service, region) }),
+    ...(service === undefined || sourceArn === undefined ? {} : { "aws:SourceArn": sourceArn }),
     // A service calls from addresses of its own, which AWS does not show to policies.
     ...(service === undefined && sourceIpAddress !== undefined ? { "aws:SourceIp": sourceIpAddress } : {}),
     ...(service === undefined && userAgent !== undefined ? { "aws:UserAgent": userAgent } : {}),
@@ -118,12 +121,12 @@ export function policySet(
   reader: StoreReader,
   identityPolicies: PolicySet["identityPolicies"],
   key: Key | undefined,
-  grantTokens: readonly string[],
+  question: GrantQuestion,
 ): PolicySet {
   if (key === undefined) return { identityPolicies }
   return {
     keyPolicy: storedPolicy(keyPolicyText(key), "key"),
     identityPolicies,
-    grants: (request) => grantsFor(reader, key, request, grantTokens),
+    grants: (request) => grantsFor(reader, key, request, question),
   }
 }

@@ -23,6 +23,8 @@ export interface KeyQuestion {
   readonly reference?: string | undefined
   /** Where they are not simply the request's: in lower camel case, as events show them. */
   readonly parameters?: RequestParameters | undefined
+  /** The id of the grant that is to be retired. */
+  readonly retired?: string | undefined
   /** Condition keys that only this operation knows. */
   readonly conditions?: ConditionValues | ((key: Key) => ConditionValues) | undefined
 }
@@ -47,6 +49,8 @@ export interface Call {
   readonly vault: Vault
   readonly notes: AuditNotes
   readonly quotas: Quotas
+  /** Until a new grant takes effect without a token, in milliseconds. */
+  readonly grantPropagationMs: number
   /** Whether key policies may name registered principals only. */
   readonly registeredOnly: boolean
   /** The AWS service that acts for the principal. */
@@ -82,6 +86,7 @@ export interface CallRequest {
   readonly tx: StoreTransaction
   readonly vault: Vault
   readonly quotas: Quotas
+  readonly grantPropagationMs: number
   readonly registeredOnly: boolean
   readonly prepared?: unknown
 }
@@ -93,12 +98,15 @@ export function createCall(request: CallRequest): Call {
   const notes: AuditNotes = { resources: [], additional: {}, response: null, before: [], after: [] }
   const keys = keyRecords(tx)
 
-  const require = (question: Omit<Asked, "parameters"> & Pick<KeyQuestion, "parameters">, owned?: Scope): void => {
-    const { key, parameters = asked.parameters } = question
+  const require = (
+    question: Omit<Asked, "parameters"> & Pick<KeyQuestion, "parameters" | "retired">,
+    owned?: Scope,
+  ): void => {
+    const { key, parameters = asked.parameters, retired } = question
     const policyQuestion = policyRequest(tx, asker, { ...question, parameters })
     const ofNewKey = owned && { keyPolicy: storedPolicy(defaultKeyPolicy(owned), "key") }
     const decision = evaluate(policyQuestion, {
-      ...policySet(tx, asker.known.identityPolicies, key, asked.grantTokens),
+      ...policySet(tx, asker.known.identityPolicies, key, { grantTokens: asked.grantTokens, retired }),
       ...ofNewKey,
     })
     if (!decision.allowed) throw accessDenied(accessDeniedMessage(policyQuestion, decision))
@@ -117,6 +125,7 @@ export function createCall(request: CallRequest): Call {
     vault: request.vault,
     notes,
     quotas: request.quotas,
+    grantPropagationMs: request.grantPropagationMs,
     registeredOnly: request.registeredOnly,
     service,
     prepared: request.prepared,

@@ -13,6 +13,8 @@ export interface Caller {
   readonly session?: CallerSession
   /** The AWS service that acts for the principal. */
   readonly service?: AwsService
+  /** The resource on whose behalf it does. */
+  readonly sourceArn?: string
 }
 
 const SOURCE_ADDRESS = "127.0.0.1"

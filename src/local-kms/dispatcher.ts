@@ -5,6 +5,7 @@ import type { Asker, RequestParameters } from "./authorization.ts"
 import { type Call, createCall } from "./call.ts"
 import { doWhatIsDue } from "./due.ts"
 import { internalFault, invalidGrantToken, KmsFault, unrecognizedClient } from "./faults.ts"
+import { findToken } from "./grants/tokens.ts"
 import type { Scope } from "./identifiers.ts"
 import { isTrackedUse, noteUse } from "./last-use.ts"
 import { countRequest } from "./meter.ts"
@@ -30,6 +31,8 @@ export interface KmsRequest {
   readonly sourceIpAddress: string
   /** The AWS service that acts for the principal: a door sets it by what the operator registered, never by the request. */
   readonly service?: AwsService | undefined
+  /** The resource on whose behalf the service asks; known from where the service is. */
+  readonly sourceArn?: string | undefined
   /** For the event: what signed the request, and how it came. */
   readonly session?: CallerSession | undefined
   readonly tlsDetails?: TlsDetails | undefined
@@ -49,6 +52,8 @@ export interface DispatcherOptions extends Trail {
   readonly vault: Vault
   readonly partition: string
   readonly quotas: Quotas
+  /** Until a new grant takes effect without a token, in milliseconds. */
+  readonly grantPropagationMs: number
   /** Whether only registered users and roles may call, and be named in key policies (POL-12.3). */
   readonly registeredOnly: boolean
   /** Milliseconds since 1970. */
@@ -155,7 +160,7 @@ function run(
     asked.parameters = parameters
     asked.grantTokens = (input.GrantTokens as readonly string[] | undefined) ?? []
     try {
-      refuseGrantTokens(input)
+      requireGrantTokens(tx, asked.grantTokens)
       const output = tx.attempt(() => operation.handle(input, call))
       return { readOnly, parameters, output }
     } finally {
@@ -176,10 +181,9 @@ function wipeDecoded(operation: Operation, raw: unknown, input: Readonly<Record<
   }
 }
 
-/** Without grants every token is an unknown one. */
-function refuseGrantTokens(input: Readonly<Record<string, unknown>>): void {
-  const { GrantTokens } = input
-  if (Array.isArray(GrantTokens) && GrantTokens.length > 0) throw invalidGrantToken("The grant token is not valid.")
+/** GRT-3.3 @throws KmsFault `InvalidGrantTokenException` */
+function requireGrantTokens(tx: StoreTransaction, tokens: readonly string[]): void {
+  if (tokens.some((token) => findToken(tx, token) === undefined)) throw invalidGrantToken()
 }
 
 /** The cause stays out of the reply and the trail: nobody knows what it says. */

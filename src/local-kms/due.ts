@@ -1,5 +1,6 @@
 import { aliasNamesOf, removeAlias } from "./alias-records.ts"
 import { serviceEvent } from "./audit.ts"
+import { removeGrantsOf } from "./grants/records.ts"
 import { DAY_MS, type ImportedMaterial, type Key, keyRecords, takeDue } from "./keys.ts"
 import { isComplete, pendingMaterial } from "./materials.ts"
 import type { StoreTransaction } from "./store/store.ts"
@@ -22,6 +23,7 @@ export function doWhatIsDue(tx: StoreTransaction, now: number, partition: string
 function deleteKey(tx: StoreTransaction, key: Key, now: number, trail: Trail): void {
   keyRecords(tx).remove(key)
   for (const name of aliasNamesOf(tx, key.scope, key.keyId)) removeAlias(tx, key.scope, name)
+  removeGrantsOf(tx, key)
   appendEvent(tx, serviceEvent("DeleteKey", now, key.scope, key.arn, { keyId: key.arn }), trail)
   startPrimarysPeriod(tx, key, now)
 }

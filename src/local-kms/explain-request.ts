@@ -2,6 +2,7 @@ import type { EncryptionContext } from "../core/index.ts"
 import { getAlias } from "./alias-records.ts"
 import type { AuditEvent } from "./audit.ts"
 import { type Asker, policyRequest, policySet } from "./authorization.ts"
+import { allFindings } from "./grants/findings.ts"
 import { aliasArn, parseKeyReference, type Scope } from "./identifiers.ts"
 import { type Key, loadKey } from "./keys.ts"
 import {
@@ -77,13 +78,19 @@ export function explainRequest(reader: StoreReader, request: ExplainRequest, ori
     encryptionContext,
     parameters: request.parameters ?? {},
   })
-  const policies = policySet(reader, known.identityPolicies, key, request.grantTokens ?? [])
+  const { grantTokens = [] } = request
+  const policies = policySet(reader, known.identityPolicies, key, { grantTokens })
   const keyPolicy = request.keyPolicy === undefined ? policies.keyPolicy : readKeyPolicy(request.keyPolicy)
   // The aliases are read while there is something to read them from.
   const facts = asked.key === undefined ? {} : { key: { ...asked.key } }
   const explanation = explain(
     { ...asked, ...facts },
-    { ...policies, ...(keyPolicy === undefined ? {} : { keyPolicy }) },
+    {
+      ...policies,
+      ...(keyPolicy === undefined ? {} : { keyPolicy }),
+      // Of every grant is told why it does not help, also of those to others.
+      ...(key === undefined ? {} : { grants: (question) => allFindings(reader, key, question, grantTokens) }),
+    },
   )
   return { ...explanation, text: renderExplanation(explanation) }
 }
@@ -123,7 +130,7 @@ export function replayPolicy(
 ): Replay {
   const parsed = readKeyPolicy(policy)
   const key = existingKey(reader, keyId, scope)
-  const { grants } = policySet(reader, [], key, [])
+  const { grants } = policySet(reader, [], key, { grantTokens: [] })
   return replay(parsed, events, {
     keyArn: key.arn,
     identityPolicies: ({ identityArn }) => knownCaller(reader, parsePrincipal(identityArn)).identityPolicies,

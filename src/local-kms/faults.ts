@@ -26,12 +26,16 @@ export const incorrectKey = (): KmsFault =>
   )
 export const invalidAliasName = fault("InvalidAliasNameException")
 export const invalidArn = (arn: string): KmsFault => new KmsFault("InvalidArnException", `Invalid arn ${arn}`)
+export const invalidPrincipal = (arn: string): KmsFault =>
+  new KmsFault("InvalidArnException", `ARN does not refer to a valid principal: ${arn}`)
 /** AWS sends no text, so that the reply tells nobody which check failed. */
 export const invalidCiphertext = (): KmsFault => new KmsFault("InvalidCiphertextException", "")
 export const incorrectKeyMaterial = fault("IncorrectKeyMaterialException")
 export const invalidImportToken = fault("InvalidImportTokenException")
 export const expiredImportToken = fault("ExpiredImportTokenException")
-export const invalidGrantToken = fault("InvalidGrantTokenException")
+export const invalidGrantToken = (): KmsFault =>
+  new KmsFault("InvalidGrantTokenException", "The grant token is not valid.")
+export const invalidGrantId = fault("InvalidGrantIdException")
 export const invalidKeyUsage = fault("InvalidKeyUsageException")
 /** AWS sends no text. */
 export const invalidMac = (): KmsFault => new KmsFault("KMSInvalidMacException", "")

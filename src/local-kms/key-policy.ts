@@ -11,7 +11,7 @@ import {
   type PolicyProblem,
   readPolicy,
 } from "./policy/index.ts"
-import { findPrincipal, getPrincipal, hasPrincipalId } from "./principals/records.ts"
+import { isKnownPrincipal } from "./principals/records.ts"
 import type { StoreReader } from "./store/store.ts"
 
 /** What CreateKey, ReplicateKey and PutKeyPolicy say of a policy. */
@@ -51,10 +51,4 @@ const policyFault = (problems: readonly PolicyProblem[]) =>
 
 /** POL-8.2. */
 const unknownPrincipals = (reader: StoreReader, policy: Policy): string[] =>
-  namedPrincipals(policy).filter((text) => {
-    if (!text.startsWith("arn:")) return !hasPrincipalId(reader, text)
-    // A session is of the role whose name it bears; a federated user is nobody that can be registered.
-    const [, accountId, kind, name = ""] = /^arn:[^:]+:sts::(\d{12}):([^/]+)\/([^/]+)/.exec(text) ?? []
-    if (accountId === undefined) return findPrincipal(reader, text) === undefined
-    return kind === "assumed-role" && getPrincipal(reader, { accountId, type: "role", name }) === undefined
-  })
+  namedPrincipals(policy).filter((text) => !isKnownPrincipal(reader, text))

@@ -53,6 +53,11 @@ export interface LocalKmsOptions {
   /** How much there may be; AWS's defaults where not given. */
   readonly quotas?: Partial<Quotas>
   /**
+   * How long a new grant takes effect only for requests that bring its token, as for some minutes at AWS. Default 0: at
+   * once, for every request.
+   */
+  readonly grantPropagationSeconds?: number
+  /**
    * Only users and roles that are registered (`kms.principals`), and account roots, may call, and key policies may name no
    * others, as at AWS. Default false: whoever is not registered calls without identity policies.
    */
@@ -92,6 +97,8 @@ export interface ServiceClientOptions extends Omit<ClientOptions, "principal"> {
    * account, where its AWS owned key is: `alias/aws/<service>` too, in nobody's list and trail.
    */
   readonly onBehalfOf?: string
+  /** The ARN of the resource for which the service asks: `aws:SourceArn`, and the constraint `SourceArn` of grants. */
+  readonly sourceArn?: string
 }
 
 /** An AWS service as KMS sees it: only through one can AWS managed keys be used. */
@@ -108,6 +115,7 @@ const DEFAULT_ACCOUNT = "111122223333"
 const DEFAULT_REGION = "us-east-1"
 const DEFAULT_MAX_EVENTS = 100_000
 const PARTITION = "aws"
+const MAX_PROPAGATION_SECONDS = 86_400
 
 /**
  * A KMS that runs in the process, for development, tests and use without an AWS account. It answers the AWS SDK's own
@@ -153,6 +161,7 @@ export class LocalKms {
       vault,
       partition: PARTITION,
       quotas: readQuotas(options.quotas),
+      grantPropagationMs: propagationMs(options.grantPropagationSeconds),
       registeredOnly: options.registeredPrincipalsOnly ?? false,
       clock,
       keepEvents,
@@ -212,9 +221,10 @@ export class LocalKms {
    */
   service(name: string): ServiceHandle {
     const service = awsService(name)
-    const caller = ({ onBehalfOf, ...options }: ServiceClientOptions): Caller => ({
+    const caller = ({ onBehalfOf, sourceArn, ...options }: ServiceClientOptions): Caller => ({
       ...this.#caller({ ...options, principal: onBehalfOf ?? `arn:${PARTITION}:iam::${SERVICE_ACCOUNT}:root` }),
       service,
+      ...(sourceArn === undefined ? {} : { sourceArn }),
     })
     return {
       name: service.name,
@@ -420,6 +430,13 @@ export class LocalKms {
     const caller = parsePrincipal(principal ?? `arn:${PARTITION}:iam::${this.accountId}:root`)
     return { principal: caller, region, ...(caller.type === "AssumedRole" && { session: { issuedAt: this.#clock() } }) }
   }
+}
+
+/** @throws RangeError */
+function propagationMs(seconds = 0): number {
+  if (!(seconds >= 0 && seconds <= MAX_PROPAGATION_SECONDS))
+    throw new RangeError(`grantPropagationSeconds must be 0 to ${MAX_PROPAGATION_SECONDS}`)
+  return seconds * 1000
 }
 
 function checkOptions(accountId: string, region: string): void {

@@ -1,6 +1,7 @@
 import { type KmsFault, unknownOperation, unsupported } from "../faults.ts"
 import { aliases } from "./aliases.ts"
 import { cryptography } from "./cryptography.ts"
+import { grants } from "./grants.ts"
 import { imports } from "./imports.ts"
 import { keys } from "./keys.ts"
 import { macs } from "./macs.ts"
@@ -12,14 +13,23 @@ import { tags } from "./tags.ts"
 export type { Operation, Output } from "./operation.ts"
 
 const operations: ReadonlyMap<string, Operation> = new Map(
-  Object.entries({ ...keys, ...aliases, ...cryptography, ...macs, ...policies, ...rotations, ...imports, ...tags }),
+  Object.entries({
+    ...keys,
+    ...aliases,
+    ...cryptography,
+    ...macs,
+    ...policies,
+    ...grants,
+    ...rotations,
+    ...imports,
+    ...tags,
+  }),
 )
 
 /** What AWS KMS has and this KMS has not, or not yet. */
 const unbuilt: ReadonlySet<string> = new Set([
   "ConnectCustomKeyStore",
   "CreateCustomKeyStore",
-  "CreateGrant",
   "DeleteCustomKeyStore",
   "DeriveSharedSecret",
   "DescribeCustomKeyStores",
@@ -27,10 +37,6 @@ const unbuilt: ReadonlySet<string> = new Set([
   "GenerateDataKeyPair",
   "GenerateDataKeyPairWithoutPlaintext",
   "GetPublicKey",
-  "ListGrants",
-  "ListRetirableGrants",
-  "RetireGrant",
-  "RevokeGrant",
   "Sign",
   "UpdateCustomKeyStore",
   "Verify",

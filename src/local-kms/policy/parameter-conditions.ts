@@ -23,6 +23,8 @@ const sources: readonly Source[] = [
   { parameter: "pendingWindowInDays", key: "kms:ScheduleKeyDeletionPendingWindowInDays", fallback: "30" },
   { parameter: "granteePrincipal", key: "kms:GranteePrincipal" },
   { parameter: "retiringPrincipal", key: "kms:RetiringPrincipal" },
+  { parameter: "granteeServicePrincipal", key: "kms:GranteeServicePrincipal" },
+  { parameter: "retiringServicePrincipal", key: "kms:RetiringServicePrincipal" },
   { parameter: "operations", key: "kms:GrantOperations" },
   { parameter: "replicaRegion", key: "kms:ReplicaRegion" },
   { parameter: "primaryRegion", key: "kms:PrimaryRegion" },
@@ -50,6 +52,9 @@ export function parameterConditions(actionName: string, parameters: RequestParam
   const constraint = grantConstraint(parameters)
   if (constraint !== undefined && hasConditionKey(action, "kms:GrantConstraintType"))
     conditions["kms:GrantConstraintType"] = constraint.type
+  const sourceArn = conditionValue((parameters.constraints as RequestParameters | null | undefined)?.sourceArn)
+  if (sourceArn !== undefined && hasConditionKey(action, "kms:GrantConstraintSourceArn"))
+    conditions["kms:GrantConstraintSourceArn"] = sourceArn
   return { ...conditions, ...tagConditions(parameters) }
 }
 

@@ -70,7 +70,16 @@ export function removePrincipal(tx: StoreTransaction, record: PrincipalRecord): 
   tx.remove(idPath(record.id))
 }
 
-export const hasPrincipalId = (reader: StoreReader, id: string): boolean => reader.get(idPath(id)) !== undefined
+const hasPrincipalId = (reader: StoreReader, id: string): boolean => reader.get(idPath(id)) !== undefined
+
+/** Whether an ARN or a unique id is of a registered user or role, or of nobody that could be registered. */
+export function isKnownPrincipal(reader: StoreReader, text: string): boolean {
+  if (!text.startsWith("arn:")) return hasPrincipalId(reader, text)
+  // A session is of the role whose name it bears; a root and a federated user are nobody that can be registered.
+  const [, accountId, kind, name = ""] = /^arn:[^:]+:sts::(\d{12}):([^/]+)\/([^/]+)/.exec(text) ?? []
+  if (accountId === undefined) return text.endsWith(":root") || findPrincipal(reader, text) !== undefined
+  return kind !== "assumed-role" || getPrincipal(reader, { accountId, type: "role", name }) !== undefined
+}
 
 const ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 const idPrefixes = { user: "AIDA", role: "AROA", group: "AGPA" } as const

@@ -1,0 +1,108 @@
+import type { EncryptionContext } from "../../core/index.ts"
+import type { Scope } from "../identifiers.ts"
+import type { Key } from "../keys.ts"
+import type { StoreReader, StoreTransaction } from "../store/store.ts"
+
+export interface GrantConstraints {
+  readonly EncryptionContextEquals?: EncryptionContext | undefined
+  readonly EncryptionContextSubset?: EncryptionContext | undefined
+  /** The resource on whose behalf a service must ask. */
+  readonly SourceArn?: string | undefined
+}
+
+/** Times are milliseconds since 1970. A principal is an ARN, a service principal a host name such as `ec2.amazonaws.com`. */
+export interface Grant {
+  /** 64 hex digits, unique in the store. */
+  readonly grantId: string
+  readonly name?: string | undefined
+  readonly createdAt: number
+  /** Until then only with a token (GRT-3.2); absent without a propagation delay. */
+  readonly effectiveAt?: number | undefined
+  readonly granteePrincipal?: string | undefined
+  readonly granteeServicePrincipal?: string | undefined
+  readonly retiringPrincipal?: string | undefined
+  readonly retiringServicePrincipal?: string | undefined
+  /** Of whoever created it. */
+  readonly issuingAccountId: string
+  /** For instance `Decrypt`, each once. */
+  readonly operations: readonly string[]
+  readonly constraints?: GrantConstraints | undefined
+}
+
+/** Where a grant stands. */
+export interface GrantPlace {
+  readonly accountId: string
+  readonly region: string
+  readonly keyId: string
+}
+
+type Owner = Pick<Key, "scope" | "keyId">
+
+// GRT-1.3: the records. No ARN, name or host has a `|`, so that none is the beginning of another.
+const ofKey = ({ scope: { accountId, region }, keyId }: Owner): string => `${accountId}/${region}/${keyId}/`
+export const grantsPrefix = (key: Owner): string => `grant/${ofKey(key)}`
+const granteePrefix = (key: Owner, grantee: string): string => `grantee/${ofKey(key)}${grantee}|`
+const namedPrefix = (key: Owner, name: string): string => `grant-named/${ofKey(key)}${name}|`
+const countPath = (key: Owner): string => `grant-count/${ofKey(key)}`
+export const retirablePrefix = (region: string, retiringPrincipal: string): string =>
+  `grant-retirable/${region}/${retiringPrincipal}|`
+export const tokenPrefix = (grantId: string): string => `grant-token/${grantId}/`
+
+export const getGrant = (reader: StoreReader, key: Owner, grantId: string): Grant | undefined =>
+  reader.get<Grant>(grantsPrefix(key) + grantId)
+
+export const countGrants = (reader: StoreReader, key: Owner): number =>
+  reader.get<{ readonly grants: number }>(countPath(key))?.grants ?? 0
+
+export function putGrant(tx: StoreTransaction, key: Owner, grant: Grant): void {
+  const place: GrantPlace = { accountId: key.scope.accountId, region: key.scope.region, keyId: key.keyId }
+  tx.put(grantsPrefix(key) + grant.grantId, grant)
+  for (const path of indexPaths(key, grant)) tx.put(path, place)
+  tx.put(countPath(key), { grants: countGrants(tx, key) + 1 })
+}
+
+/** The grant and its tokens. */
+export function removeGrant(tx: StoreTransaction, key: Owner, grant: Grant): void {
+  const tokens = [...tx.range(tokenPrefix(grant.grantId))].map(([path]) => path)
+  for (const path of [grantsPrefix(key) + grant.grantId, ...indexPaths(key, grant), ...tokens]) tx.remove(path)
+  tx.put(countPath(key), { grants: countGrants(tx, key) - 1 })
+}
+
+/** GRT-5.5: what goes with its key. */
+export function removeGrantsOf(tx: StoreTransaction, key: Owner): void {
+  for (const grant of [...allGrants(tx, key)]) removeGrant(tx, key, grant)
+  tx.remove(countPath(key))
+}
+
+function indexPaths(key: Owner, grant: Grant): string[] {
+  const { grantId, name, granteePrincipal, granteeServicePrincipal, retiringPrincipal } = grant
+  const grantee = granteePrincipal ?? granteeServicePrincipal
+  return [
+    ...(grantee === undefined ? [] : [granteePrefix(key, grantee) + grantId]),
+    ...(name === undefined ? [] : [namedPrefix(key, name) + grantId]),
+    ...(retiringPrincipal === undefined
+      ? []
+      : [retirablePrefix(key.scope.region, retiringPrincipal) + ofKey(key) + grantId]),
+  ]
+}
+
+/** By their ids. */
+export function* allGrants(reader: StoreReader, key: Owner): Generator<Grant> {
+  for (const [, grant] of reader.range<Grant>(grantsPrefix(key))) yield grant
+}
+
+export const grantsTo = (reader: StoreReader, key: Owner, grantee: string): Generator<Grant> =>
+  indexed(reader, key, granteePrefix(key, grantee))
+
+export const grantsNamed = (reader: StoreReader, key: Owner, name: string): Generator<Grant> =>
+  indexed(reader, key, namedPrefix(key, name))
+
+function* indexed(reader: StoreReader, key: Owner, prefix: string): Generator<Grant> {
+  for (const [path] of reader.range(prefix)) yield getGrant(reader, key, path.slice(prefix.length))!
+}
+
+/** The account and key of another grant in the same partition. */
+export const ownerAt = ({ accountId, region, keyId }: GrantPlace, { partition }: Scope): Owner => ({
+  scope: { partition, region, accountId },
+  keyId,
+})
