@@ -2,6 +2,7 @@ import {
   allocate,
   compareBytes,
   type EncryptionContext,
+  equalBytes,
   fromUtf8,
   limitExceeded,
   malformed,
@@ -16,10 +17,22 @@ export const PUBLIC_KEY = "aws-crypto-public-key"
 const EMPTY = /* @__PURE__ */ allocate(0)
 
 /**
- * The context serialised last: keyring, header and tag of one message all ask for the same one, which is frozen. A
- * WeakMap over all contexts costs more in garbage collections than it saves.
+ * The context serialised last: keyring, header and tag of one message all ask for it, and often the next message has an
+ * equal one. A WeakMap over all contexts costs more in garbage collections than it saves.
  */
-let last: { readonly context: EncryptionContext; readonly bytes: Uint8Array } | undefined
+let last: { readonly context: EncryptionContext; readonly size: number; readonly bytes: Uint8Array } | undefined
+
+/** The frozen context serialised last, where it has exactly the caller's pairs. */
+function equalToLast(context: EncryptionContext): EncryptionContext | undefined {
+  if (last === undefined) return undefined
+  const keys = Object.keys(context)
+  if (keys.length !== last.size) return undefined
+  for (const key of keys) {
+    const value = context[key]
+    if (typeof value !== "string" || value !== last.context[key]) return undefined
+  }
+  return last.context
+}
 
 /**
  * A frozen copy of the caller's context without prototype, to write with.
@@ -50,9 +63,11 @@ export function checkContext(context: EncryptionContext | undefined, maxLength: 
  * @throws TypeError when it is no record of well-formed strings
  */
 export function copyContext(context: EncryptionContext | undefined): EncryptionContext {
-  const copy: Record<string, string> = Object.create(null)
-  if (context === undefined) return Object.freeze(copy)
+  if (context === undefined) return Object.freeze(Object.create(null))
   if (typeof context !== "object" || context === null) throw new TypeError("encryptionContext must be an object")
+  const equal = equalToLast(context)
+  if (equal !== undefined) return equal
+  const copy: Record<string, string> = Object.create(null)
   for (const key of Object.keys(context)) {
     const value = context[key]
     if (typeof value !== "string")
@@ -95,7 +110,7 @@ export function encodeContext(context: EncryptionContext): Uint8Array {
   // MSG-3.2: as UTF-16 or a locale would order them, no other SDK could read the message.
   pairs.sort((a, b) => compareBytes(a[0], b[0]))
   const bytes = encodePairs(pairs)
-  if (Object.isFrozen(context)) last = { context, bytes }
+  if (Object.isFrozen(context)) last = { context, size: pairs.length, bytes }
   return bytes
 }
 
@@ -135,8 +150,9 @@ function checkU16(what: string, value: number): void {
  * @throws EnvelopeError `MalformedMessage`
  */
 export function decodeContext(bytes: Uint8Array): EncryptionContext {
+  if (bytes.length === 0) return Object.freeze(Object.create(null))
+  if (last !== undefined && equalBytes(last.bytes, bytes)) return last.context
   const context: Record<string, string> = Object.create(null)
-  if (bytes.length === 0) return Object.freeze(context)
   const pairs = decodePairs(bytes)
   let canonical = true
   let previous: Uint8Array | undefined
@@ -150,7 +166,7 @@ export function decodeContext(bytes: Uint8Array): EncryptionContext {
     previous = keyBytes
   }
   Object.freeze(context)
-  if (canonical) last = { context, bytes }
+  if (canonical) last = { context, size: pairs.length, bytes }
   return context
 }
 

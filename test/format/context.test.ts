@@ -108,6 +108,31 @@ describe("The encryption context", () => {
     expect(Object.keys(checkContext(undefined, 8192))).toEqual([])
   })
 
+  it("is the caller's own, whatever context was worked before it", () => {
+    // Few keys and values, so that equal, nearly equal and other contexts follow each other.
+    const few = fc.dictionary(fc.constantFrom("a", "b", "__proto__"), fc.constantFrom("", "1", "\u00e9"), {
+      maxKeys: 3,
+    })
+    fc.assert(
+      fc.property(fc.array(few, { maxLength: 8 }), (given) => {
+        for (const context of given) {
+          const checked = checkContext(context, 8192)
+          expect(Object.entries(checked).sort()).toEqual(Object.entries(context).sort())
+          expect(canonicalPairs(Object.entries(context)).equals(encodeContext(checked))).toBe(true)
+          expect(Object.entries(decodeContext(encodeContext(checked))).sort()).toEqual(Object.entries(context).sort())
+        }
+      }),
+    )
+  })
+
+  it("from the caller is a TypeError with undefined, also after one of the same size", () => {
+    checkContext({ tenant: "1" }, 8192)
+    for (const key of ["tenant", "other"]) {
+      const context = { [key]: undefined } as unknown as EncryptionContext
+      expect(() => checkContext(context, 8192)).toThrow(TypeError)
+    }
+  })
+
   // MSG-3.3
   it.each([
     ["a reserved key", { "aws-crypto-public-key": "x" }],
