@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest"
 import * as cost from "../../src/cost/index.ts"
 import * as main from "../../src/index.ts"
 import * as localKms from "../../src/local-kms/index.ts"
+import * as s3 from "../../src/s3/index.ts"
 import { isCode, isRun, programOf } from "./blocks.ts"
 import { readTexts } from "./clauses.ts"
 import { compile } from "./compile.ts"
@@ -34,6 +35,7 @@ describe("the code of the documentation", () => {
       "kms-envelope": main,
       "kms-envelope/cost": cost,
       "kms-envelope/local-kms": localKms,
+      "kms-envelope/s3": s3,
     }
     const require = createRequire(import.meta.url)
     await new AsyncFunction("require", "exports", `${outputText}\n//# sourceURL=${path}.js`)(

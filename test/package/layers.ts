@@ -6,6 +6,7 @@ import ts from "typescript"
 const layers: Readonly<Record<string, number>> = {
   cli: 6,
   testing: 5,
+  s3: 5,
   message: 4,
   keyrings: 3,
   framing: 3,

@@ -1,0 +1,1 @@
+export { type ObjectContext, type ObjectPlace, objectArn } from "./context.ts"
