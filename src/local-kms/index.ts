@@ -7,17 +7,16 @@ export type { AccessKey, AccessKeyOptions, NewAccessKey } from "./credentials.ts
 export type { ExplainedRequest, ExplainRequest } from "./explain-request.ts"
 export type { KmsServer, ListenOptions, TlsOptions } from "./http/listen.ts"
 export { type KeyType, keyTypes } from "./key-types.ts"
-export {
-  type CallerOptions,
-  type ClientOptions,
-  type InMemoryOptions,
-  LocalKms,
-  type LocalKmsOptions,
-  type OpenOptions,
-  type ServiceClientOptions,
-  type ServiceHandle,
-} from "./local-kms.ts"
+export { LocalKms, type ServiceHandle } from "./local-kms.ts"
 export type { Usage } from "./meter.ts"
+export type {
+  CallerOptions,
+  ClientOptions,
+  InMemoryOptions,
+  LocalKmsOptions,
+  OpenOptions,
+  ServiceClientOptions,
+} from "./options.ts"
 export {
   accountUsePolicy,
   administratorsPolicy,

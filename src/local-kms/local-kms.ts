@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto"
-import type { KMSClient, KMSClientConfig } from "@aws-sdk/client-kms"
-import { EnvelopeError } from "../core/index.ts"
+import type { KMSClient } from "@aws-sdk/client-kms"
 import type { Bill } from "../cost/index.ts"
 import { type AccessKeys, accessKeys } from "./access-keys.ts"
 import type { AuditEvent } from "./audit.ts"
@@ -17,13 +16,27 @@ import {
 } from "./explain-request.ts"
 import { type KmsServer, type ListenOptions, listen } from "./http/listen.ts"
 import { type MayAssumeRole, trustOwnAccount } from "./http/sts.ts"
+import { createLifetime, type Lifetime } from "./lifetime.ts"
 import { readUsage, type Usage } from "./meter.ts"
 import { type OpenedStore, openStore, type RootKeyOptions } from "./open-store.ts"
+import {
+  type CallerOptions,
+  type ClientOptions,
+  checkPlace,
+  DEFAULT_ACCOUNT,
+  DEFAULT_REGION,
+  type InMemoryOptions,
+  type LocalKmsOptions,
+  type OpenOptions,
+  propagationMs,
+  readMaxEvents,
+  type ServiceClientOptions,
+} from "./options.ts"
 import type { Replay } from "./policy/index.ts"
 import { parsePrincipal } from "./principal.ts"
 import { type PolicyInput, type Principals, principals } from "./principals/manage.ts"
 import { mayAssumeRole } from "./principals/trust.ts"
-import { type Quotas, readQuotas } from "./quotas.ts"
+import { readQuotas } from "./quotas.ts"
 import { applySeed, type SeedResult } from "./seed/apply.ts"
 import { readSeed, type Seed } from "./seed/read.ts"
 import { awsService, SERVICE_ACCOUNT } from "./services.ts"
@@ -43,63 +56,7 @@ import type { DeliverySink } from "./trail/sink.ts"
 import { type AuditReport, type VerifyAuditOptions, verifyTrail } from "./trail/verify.ts"
 import { temporaryVault } from "./vault.ts"
 
-export interface LocalKmsOptions {
-  /** Twelve digits; the account of callers that name no principal. Default `111122223333`. */
-  readonly accountId?: string
-  /** The Region of clients that name none. Default `us-east-1`. */
-  readonly region?: string
-  /** The time in milliseconds since 1970, for tests of waiting periods. Default `Date.now`. */
-  readonly clock?: () => number
-  /** How much there may be; AWS's defaults where not given. */
-  readonly quotas?: Partial<Quotas>
-  /**
-   * How long a new grant takes effect only for requests that bring its token, as for some minutes at AWS. Default 0: at
-   * once, for every request.
-   */
-  readonly grantPropagationSeconds?: number
-  /**
-   * Only users and roles that are registered (`kms.principals`), and account roots, may call, and key policies may name no
-   * others, as at AWS. Default false: whoever is not registered calls without identity policies.
-   */
-  readonly registeredPrincipalsOnly?: boolean
-}
-
-export interface InMemoryOptions extends LocalKmsOptions {
-  /** How many of the newest audit events are kept. Default 100,000. */
-  readonly maxEvents?: number
-}
-
-export interface OpenOptions extends LocalKmsOptions {
-  /** Derives the root key through scrypt (RFC 7914, N = 2^17, r = 8): a third of a second and 128 MiB for each open. */
-  readonly passphrase?: string | Uint8Array
-  /**
-   * A file of 32 random bytes, made at the first use with mode 0600. Default `root.key` in the store's folder; a place
-   * elsewhere means that a copy of the folder alone opens nothing. Whoever loses it loses every key.
-   */
-  readonly rootKeyFile?: string
-}
-
-export interface CallerOptions {
-  /** The ARN of an account root, user, role or role session. Default: the root of the KMS's account. */
-  readonly principal?: string
-  /** Default: the KMS's own. Keys live in a Region; multi-Region keys can be replicated into others. */
-  readonly region?: string
-}
-
-export interface ClientOptions extends CallerOptions {
-  /** Further configuration of the `KMSClient`, such as `maxAttempts` or `logger`. */
-  readonly config?: Omit<Partial<KMSClientConfig>, "region" | "requestHandler" | "credentials" | "endpoint" | "signer">
-}
-
-export interface ServiceClientOptions extends Omit<ClientOptions, "principal"> {
-  /**
-   * The ARN of the principal whose request the service carries out. Without it the service acts for itself, in its own
-   * account, where its AWS owned key is: `alias/aws/<service>` too, in nobody's list and trail.
-   */
-  readonly onBehalfOf?: string
-  /** The ARN of the resource for which the service asks: `aws:SourceArn`, and the constraint `SourceArn` of grants. */
-  readonly sourceArn?: string
-}
+const PARTITION = "aws"
 
 /** An AWS service as KMS sees it: only through one can AWS managed keys be used. */
 export interface ServiceHandle {
@@ -110,12 +67,6 @@ export interface ServiceHandle {
   /** The same without the AWS SDK. @throws TypeError */
   directClient(options?: Omit<ServiceClientOptions, "config">): DirectClient
 }
-
-const DEFAULT_ACCOUNT = "111122223333"
-const DEFAULT_REGION = "us-east-1"
-const DEFAULT_MAX_EVENTS = 100_000
-const PARTITION = "aws"
-const MAX_PROPAGATION_SECONDS = 86_400
 
 /**
  * A KMS that runs in the process, for development, tests and use without an AWS account. It answers the AWS SDK's own
@@ -135,23 +86,23 @@ export class LocalKms {
   readonly accessKeys: AccessKeys
   /** Users, roles and groups with identity policies. */
   readonly principals: Principals
-  readonly #store: OpenedStore["store"]
   readonly #vault: OpenedStore["vault"]
   readonly #storeId: string
   readonly #clock: () => number
   readonly #keepEvents: number
   readonly #dispatch: Dispatch
-  readonly #running = new Set<Promise<unknown>>()
-  readonly #servers = new Set<KmsServer>()
-  #closing: Promise<void> | undefined
-  #isClosed = false
+  readonly #lifetime: Lifetime
+  /** For work that takes many steps: it ends with the KMS. */
+  readonly #store: OpenedStore["store"]
 
-  private constructor({ store, vault, storeId }: OpenedStore, options: LocalKmsOptions, keepEvents: number) {
+  private constructor(opened: OpenedStore, options: LocalKmsOptions, keepEvents: number) {
+    const { store, vault, storeId } = opened
     const { accountId = DEFAULT_ACCOUNT, region = DEFAULT_REGION, clock = Date.now } = options
-    checkOptions(accountId, region)
+    checkPlace(accountId, region)
     this.accountId = accountId
     this.region = region
-    this.#store = store
+    this.#lifetime = createLifetime(opened)
+    this.#store = this.#lifetime.store
     this.#vault = vault
     this.#storeId = storeId
     this.#clock = clock
@@ -166,9 +117,9 @@ export class LocalKms {
       clock,
       keepEvents,
     })
-    this.#dispatch = (request) => this.#track(dispatch(request))
-    this.accessKeys = accessKeys(this.#storeWhileOpen, vault, clock)
-    this.principals = principals(this.#storeWhileOpen, {
+    this.#dispatch = (request) => this.#lifetime.run(() => dispatch(request))
+    this.accessKeys = accessKeys(this.#store, vault, clock)
+    this.principals = principals(this.#store, {
       accountId,
       partition: PARTITION,
       clock,
@@ -186,16 +137,15 @@ export class LocalKms {
    * a damaged store, or lmdb not installed
    */
   static async open(dir: string, options: OpenOptions = {}): Promise<LocalKms> {
-    checkOptions(options.accountId ?? DEFAULT_ACCOUNT, options.region ?? DEFAULT_REGION)
+    checkPlace(options.accountId ?? DEFAULT_ACCOUNT, options.region ?? DEFAULT_REGION)
     const rootKey: RootKeyOptions = options
     return new LocalKms(await openStore(dir, rootKey), options, Number.POSITIVE_INFINITY)
   }
 
   /** Makes a KMS that is gone when it is closed. */
   static inMemory(options: InMemoryOptions = {}): LocalKms {
-    const { maxEvents = DEFAULT_MAX_EVENTS } = options
-    if (!Number.isSafeInteger(maxEvents) || maxEvents < 0) throw new RangeError("maxEvents must be a whole number")
-    return new LocalKms({ store: memoryStore(), vault: temporaryVault(), storeId: randomUUID() }, options, maxEvents)
+    const keepEvents = readMaxEvents(options)
+    return new LocalKms({ store: memoryStore(), vault: temporaryVault(), storeId: randomUUID() }, options, keepEvents)
   }
 
   /**
@@ -204,12 +154,12 @@ export class LocalKms {
    * @throws TypeError for a principal that is no ARN of a root, user, role or session
    */
   client(options: ClientOptions = {}): KMSClient {
-    return sdkClient(this.#dispatchWhileOpen, this.#caller(options), options.config ?? {})
+    return sdkClient(this.#dispatch, this.#caller(options), options.config ?? {})
   }
 
   /** The same without the AWS SDK: `send(command)` with the SDK's commands or lookalikes, the SDK's outputs and errors. */
   directClient(options: CallerOptions = {}): DirectClient {
-    return directClient(this.#dispatchWhileOpen, this.#caller(options))
+    return directClient(this.#dispatch, this.#caller(options))
   }
 
   /**
@@ -228,8 +178,8 @@ export class LocalKms {
     })
     return {
       name: service.name,
-      client: (options = {}) => sdkClient(this.#dispatchWhileOpen, caller(options), options.config ?? {}),
-      directClient: (options = {}) => directClient(this.#dispatchWhileOpen, caller(options)),
+      client: (options = {}) => sdkClient(this.#dispatch, caller(options), options.config ?? {}),
+      directClient: (options = {}) => directClient(this.#dispatch, caller(options)),
     }
   }
 
@@ -240,11 +190,11 @@ export class LocalKms {
    * @throws TypeError for a host that other machines can reach without `tls` or `insecure`
    */
   async listen(options: ListenOptions = {}): Promise<KmsServer> {
-    this.#requireOpen()
+    this.#lifetime.requireOpen()
     const { accountId, region } = this
     const served = {
-      dispatch: this.#dispatchWhileOpen,
-      store: this.#storeWhileOpen,
+      dispatch: this.#dispatch,
+      store: this.#store,
       vault: this.#vault,
       clock: this.#clock,
       partition: PARTITION,
@@ -254,8 +204,8 @@ export class LocalKms {
         this.#store.read((reader) => mayAssumeRole(reader, request, this.#clock())) ??
         trustOwnAccount(request)) satisfies MayAssumeRole,
     }
-    const server = await this.#track(listen(served, options))
-    this.#servers.add(server)
+    const server = await this.#lifetime.run(() => listen(served, options))
+    this.#lifetime.addDoor(server)
     return server
   }
 
@@ -267,7 +217,7 @@ export class LocalKms {
   async seed(seed: Seed): Promise<SeedResult> {
     const checked = readSeed(seed)
     const { accountId, region } = this
-    return this.#storeWhileOpen.transaction((tx) =>
+    return this.#store.transaction((tx) =>
       applySeed(tx, checked, { ...this.#trail, accountId, region, partition: PARTITION, now: this.#clock() }),
     )
   }
@@ -283,7 +233,7 @@ export class LocalKms {
     const scope = { partition: PARTITION, region: request.region ?? this.region, accountId: principal.accountId }
     const service = request.service === undefined ? undefined : awsService(request.service)
     const origin = { scope, principal, service, now: this.#clock() }
-    return this.#storeWhileOpen.read((reader) => explainRequest(reader, request, origin))
+    return this.#store.read((reader) => explainRequest(reader, request, origin))
   }
 
   /**
@@ -295,9 +245,9 @@ export class LocalKms {
    */
   async replayPolicy(keyId: string, policy: PolicyInput, query: Omit<EventQuery, "keyArn"> = {}): Promise<Replay> {
     const scope = { partition: PARTITION, region: this.region, accountId: this.accountId }
-    const keyArn = this.#storeWhileOpen.read((reader) => existingKey(reader, keyId, scope).arn)
+    const keyArn = this.#store.read((reader) => existingKey(reader, keyId, scope).arn)
     const events = await this.events({ ...query, keyArn })
-    return this.#storeWhileOpen.read((reader) => replayPolicy(reader, keyId, policy, events, scope))
+    return this.#store.read((reader) => replayPolicy(reader, keyId, policy, events, scope))
   }
 
   /**
@@ -306,17 +256,17 @@ export class LocalKms {
    * @throws EnvelopeError `Closed`
    */
   async events(query: EventQuery & Pick<StreamOptions, "last"> = {}): Promise<AuditEvent[]> {
-    return findEvents(this.#storeWhileOpen, query, query.last)
+    return findEvents(this.#store, query, query.last)
   }
 
   /** The same in pages, for long trails. @throws EnvelopeError `Closed`; RangeError for a limit or cursor that is none */
   async eventPage(query: EventQuery = {}, options: PageOptions = {}): Promise<EventPage> {
-    return readEventPage(this.#storeWhileOpen, query, options)
+    return readEventPage(this.#store, query, options)
   }
 
   /** The same one by one, and with `follow` those to come. @throws EnvelopeError `Closed`; the signal's reason */
   streamEvents(query: EventQuery = {}, options: StreamOptions = {}): AsyncGenerator<AuditEvent, void, undefined> {
-    return streamEvents(this.#storeWhileOpen, query, options)
+    return streamEvents(this.#store, query, options)
   }
 
   /**
@@ -327,7 +277,7 @@ export class LocalKms {
    * @throws EnvelopeError `Closed`
    */
   async verifyAudit(options: VerifyAuditOptions = {}): Promise<AuditReport> {
-    return verifyTrail(this.#storeWhileOpen, this.#trail, options)
+    return verifyTrail(this.#store, this.#trail, options)
   }
 
   /**
@@ -337,12 +287,12 @@ export class LocalKms {
    * @throws EnvelopeError `KmsStore` for a trail that was changed, `Closed`
    */
   async signAudit(): Promise<SignedDigest | undefined> {
-    return signDigest(this.#storeWhileOpen, this.#trail, this.#digestOptions())
+    return signDigest(this.#store, this.#trail, this.#digestOptions())
   }
 
   /** The key that verifies digests, as PEM (SubjectPublicKeyInfo). @throws EnvelopeError `KmsStore`, `Closed` */
   async auditPublicKey(): Promise<string> {
-    const { publicKey } = await signingKey(this.#storeWhileOpen, this.#vault)
+    const { publicKey } = await signingKey(this.#store, this.#vault)
     return publicKey.export({ format: "pem", type: "spki" }) as string
   }
 
@@ -354,12 +304,11 @@ export class LocalKms {
    * @throws EnvelopeError `KmsStore` for a trail that was changed, `Closed`; the destination's own errors
    */
   async deliverAudit(destination: string | DeliverySink): Promise<Delivery> {
-    return deliverTrail(this.#storeWhileOpen, this.#trail, destination, this.#digestOptions())
+    return deliverTrail(this.#store, this.#trail, destination, this.#digestOptions())
   }
 
   /** Requests counted by operation, key and month. @throws EnvelopeError `Closed` */
   async usage(): Promise<Usage> {
-    this.#requireOpen()
     return this.#store.read(readUsage)
   }
 
@@ -370,37 +319,16 @@ export class LocalKms {
    */
   async bill({ month, accountId = this.accountId }: BillOptions = {}): Promise<Bill> {
     const now = new Date(this.#clock())
-    return this.#storeWhileOpen.read((reader) => actualBill(reader, accountId, now, month))
+    return this.#store.read((reader) => actualBill(reader, accountId, now, month))
   }
 
   /** Closes the HTTP doors, waits for running requests, closes the store and overwrites the key that seals all key material. */
   close(): Promise<void> {
-    this.#closing ??= (async () => {
-      // Requests that came over HTTP are answered first.
-      if (this.#servers.size > 0) await Promise.all([...this.#servers].map((server) => server.close()))
-      this.#isClosed = true
-      await Promise.allSettled(this.#running)
-      await this.#store.close()
-      this.#vault.close()
-    })()
-    return this.#closing
+    return this.#lifetime.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  /** For work that takes many steps: it ends with the KMS. */
-  readonly #storeWhileOpen: OpenedStore["store"] = {
-    transaction: async (work) => {
-      this.#requireOpen()
-      return this.#track(this.#store.transaction(work))
-    },
-    read: (work) => {
-      this.#requireOpen()
-      return this.#store.read(work)
-    },
-    close: () => this.close(),
   }
 
   get #trail() {
@@ -409,37 +337,9 @@ export class LocalKms {
 
   #digestOptions = () => ({ storeId: this.#storeId, now: this.#clock() })
 
-  readonly #dispatchWhileOpen: Dispatch = async (request) => {
-    this.#requireOpen()
-    return this.#dispatch(request)
-  }
-
-  #requireOpen(): void {
-    if (this.#isClosed) throw new EnvelopeError("Closed", "the embedded KMS is closed")
-  }
-
-  #track<T>(running: Promise<T>): Promise<T> {
-    this.#running.add(running)
-    const forget = (): boolean => this.#running.delete(running)
-    running.then(forget, forget)
-    return running
-  }
-
   #caller({ principal, region = this.region }: CallerOptions): Caller {
-    checkOptions(this.accountId, region)
+    checkPlace(this.accountId, region)
     const caller = parsePrincipal(principal ?? `arn:${PARTITION}:iam::${this.accountId}:root`)
     return { principal: caller, region, ...(caller.type === "AssumedRole" && { session: { issuedAt: this.#clock() } }) }
   }
-}
-
-/** @throws RangeError */
-function propagationMs(seconds = 0): number {
-  if (!(seconds >= 0 && seconds <= MAX_PROPAGATION_SECONDS))
-    throw new RangeError(`grantPropagationSeconds must be 0 to ${MAX_PROPAGATION_SECONDS}`)
-  return seconds * 1000
-}
-
-function checkOptions(accountId: string, region: string): void {
-  if (!/^\d{12}$/.test(accountId)) throw new TypeError("accountId must be twelve digits")
-  if (!/^[a-z]{2,}(?:-[a-z]+)+-\d+$/.test(region)) throw new TypeError(`region must be an AWS Region, not '${region}'`)
 }
