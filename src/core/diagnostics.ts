@@ -38,9 +38,9 @@ export interface MessageTrace {
 
 /** What a subscriber of `kms-envelope:kms` sees. */
 export interface KmsTrace {
-  /** `GenerateDataKey`, `GenerateDataKeyWithoutPlaintext`, `Encrypt` or `Decrypt`. */
+  /** `GenerateDataKey`, `GenerateDataKeyWithoutPlaintext`, `Encrypt`, `Decrypt` or `ReEncrypt`. */
   operation: string
-  /** As it was sent: a key ARN, an alias or a key id. */
+  /** As it was sent: a key ARN, an alias or a key id; empty where only the ciphertext names the key. */
   keyId: string
   /** KMS's own, as it stands in CloudTrail; once it answered. */
   requestId?: string

@@ -36,7 +36,8 @@ export function deriveMessageKeys(suite: Suite, dataKey: Uint8Array, messageId: 
   }
 }
 
-function expand(hash: string, pseudorandomKey: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+/** One block of HKDF-Expand. @param info ends with the counter 1 @param length at most one hash */
+export function expand(hash: string, pseudorandomKey: Uint8Array, info: Uint8Array, length: number): Uint8Array {
   const block = createHmac(hash, pseudorandomKey).update(info).digest()
   if (block.length === length) return block
   const key = copyBytes(block.subarray(0, length))

@@ -79,6 +79,13 @@ const suites: ReadonlyMap<number, Suite> = /* @__PURE__ */ new Map(
 
 export const findSuite = (id: number): Suite | undefined => suites.get(id)
 
+/** Any suite whose cipher takes keys of this many bytes, for wrapping keys. @throws RangeError */
+export function suiteOfWrappingKey(wrappingKey: Uint8Array): Suite {
+  const id = { 16: 0x0014, 24: 0x0046, 32: 0x0078 }[wrappingKey.length]
+  if (id === undefined) throw new RangeError(`wrappingKey must be 16, 24 or 32 bytes, not ${wrappingKey.length}`)
+  return suites.get(id)!
+}
+
 export const suiteName = (id: number): string => `0x${id.toString(16).padStart(4, "0")}`
 
 const policies: readonly CommitmentPolicy[] = [

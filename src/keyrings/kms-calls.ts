@@ -67,39 +67,28 @@ export async function decryptDataKey(
   throw badResponse("Decrypt", `another key than the one asked for, ${target.keyId}`)
 }
 
-// --- internal ---
-
 /** The members of KMS's responses that are used here. */
-interface KmsResponse {
+export interface KmsResponse {
   readonly KeyId?: string
   readonly Plaintext?: Uint8Array
   readonly CiphertextBlob?: Uint8Array
   readonly $metadata?: { readonly requestId?: string }
 }
 
-interface CallRequest {
-  readonly encryptionContext: EncryptionContext
-  readonly signal?: AbortSignal
-}
-
-async function call(
+/**
+ * One request to KMS, traced.
+ *
+ * @param keyId names the key in trace and error; undefined where the ciphertext does
+ * @throws EnvelopeError `KmsError` for what KMS or its client throws, and the signal's reason
+ */
+export async function callKms(
   operation: KmsOperation,
-  { client, keyId, grantTokens }: KmsTarget,
-  { encryptionContext, signal }: CallRequest,
-  members: object,
+  client: KmsClient,
+  input: object,
+  { keyId, signal }: { readonly keyId: string | undefined; readonly signal?: AbortSignal },
 ): Promise<KmsResponse> {
   signal?.throwIfAborted()
-  const command = await kmsCommand(
-    operation,
-    {
-      KeyId: keyId,
-      ...members,
-      // A copy, because the caller's may have no prototype, and not every client takes that.
-      EncryptionContext: { ...encryptionContext },
-      ...(grantTokens.length > 0 && { GrantTokens: [...grantTokens] }),
-    },
-    client,
-  )
+  const command = await kmsCommand(operation, input, client)
   const send = async (trace: Partial<KmsTrace> | undefined): Promise<KmsResponse> => {
     try {
       const sent: Promise<KmsResponse> = Promise.resolve(client.send(command, signal && { abortSignal: signal }))
@@ -109,28 +98,18 @@ async function call(
     } catch (error) {
       if (signal?.aborted) throw signal.reason
       noteRequestId(trace, error)
-      throw kmsError(operation, keyId, error)
+      throw kmsError(operation, keyId ?? "the key that the ciphertext names", error)
     }
   }
-  return traced("kms", () => ({ operation, keyId }), send)
+  return traced("kms", () => ({ operation, keyId: keyId ?? "" }), send)
 }
 
-function noteRequestId(trace: Partial<KmsTrace> | undefined, from: unknown): void {
-  const requestId = (from as KmsResponse | undefined)?.$metadata?.requestId
-  if (trace !== undefined && requestId !== undefined) trace.requestId = requestId
-}
-
-/** The AWS message stays in the cause: it may name principals, and a client that is not AWS's may put anything there. */
-function kmsError(operation: KmsOperation, keyId: string, cause: unknown): EnvelopeError {
-  const name = cause instanceof Error && /^\w{1,80}$/.test(cause.name) ? cause.name : "Error"
-  return new EnvelopeError("KmsError", `KMS ${operation} with ${keyId} failed: ${name}`, { cause, name })
-}
-
-const badResponse = (operation: KmsOperation, what: string): EnvelopeError =>
-  new EnvelopeError("KmsError", `the KMS client answered ${operation} with ${what}`)
-
-/** The plaintext in memory of its own; the client's copy, often a slice of Node's shared pool, is overwritten. */
-function takePlaintext(operation: KmsOperation, { Plaintext: theirs }: KmsResponse, length: number): Uint8Array {
+/**
+ * The plaintext in memory of its own; the client's copy, often a slice of Node's shared pool, is overwritten.
+ *
+ * @throws EnvelopeError `KmsError` when it is not `length` bytes
+ */
+export function takePlaintext(operation: KmsOperation, { Plaintext: theirs }: KmsResponse, length: number): Uint8Array {
   if (!(theirs instanceof Uint8Array)) throw badResponse(operation, "no Plaintext")
   const dataKey = copyBytes(theirs)
   wipe(theirs)
@@ -145,10 +124,52 @@ function takePlaintext(operation: KmsOperation, { Plaintext: theirs }: KmsRespon
   return dataKey
 }
 
-function wrappedKey(operation: KmsOperation, { KeyId, CiphertextBlob }: KmsResponse): WrappedKey {
-  if (typeof KeyId !== "string" || parseKeyArn(KeyId) === undefined) throw badResponse(operation, "no key ARN")
-  if (!(CiphertextBlob instanceof Uint8Array) || CiphertextBlob.length === 0) {
-    throw badResponse(operation, "no CiphertextBlob")
+/** The ciphertext in memory of its own. @throws EnvelopeError `KmsError` when there is none */
+export function takeCiphertext(operation: KmsOperation, { CiphertextBlob }: KmsResponse): Uint8Array {
+  if (CiphertextBlob instanceof Uint8Array && CiphertextBlob.length > 0) return copyBytes(CiphertextBlob)
+  throw badResponse(operation, "no CiphertextBlob")
+}
+
+export const badResponse = (operation: KmsOperation, what: string): EnvelopeError =>
+  new EnvelopeError("KmsError", `the KMS client answered ${operation} with ${what}`)
+
+// --- internal ---
+
+interface CallRequest {
+  readonly encryptionContext: EncryptionContext
+  readonly signal?: AbortSignal
+}
+
+/** A request about a data key of a message. */
+function call(
+  operation: KmsOperation,
+  { client, keyId, grantTokens }: KmsTarget,
+  { encryptionContext, signal }: CallRequest,
+  members: object,
+): Promise<KmsResponse> {
+  const input = {
+    KeyId: keyId,
+    ...members,
+    // A copy, because the caller's may have no prototype, and not every client takes that.
+    EncryptionContext: { ...encryptionContext },
+    ...(grantTokens.length > 0 && { GrantTokens: [...grantTokens] }),
   }
-  return { providerId: KMS_PROVIDER_ID, providerInfo: utf8(KeyId), ciphertext: copyBytes(CiphertextBlob) }
+  return callKms(operation, client, input, { keyId, ...(signal && { signal }) })
+}
+
+function noteRequestId(trace: Partial<KmsTrace> | undefined, from: unknown): void {
+  const requestId = (from as KmsResponse | undefined)?.$metadata?.requestId
+  if (trace !== undefined && requestId !== undefined) trace.requestId = requestId
+}
+
+/** The AWS message stays in the cause: it may name principals, and a client that is not AWS's may put anything there. */
+function kmsError(operation: KmsOperation, keyId: string, cause: unknown): EnvelopeError {
+  const name = cause instanceof Error && /^\w{1,80}$/.test(cause.name) ? cause.name : "Error"
+  return new EnvelopeError("KmsError", `KMS ${operation} with ${keyId} failed: ${name}`, { cause, name })
+}
+
+function wrappedKey(operation: KmsOperation, response: KmsResponse): WrappedKey {
+  const { KeyId } = response
+  if (typeof KeyId !== "string" || parseKeyArn(KeyId) === undefined) throw badResponse(operation, "no key ARN")
+  return { providerId: KMS_PROVIDER_ID, providerInfo: utf8(KeyId), ciphertext: takeCiphertext(operation, response) }
 }

@@ -29,7 +29,8 @@ export function clientFinder(client: KmsClientSource): ClientFinder {
   }
 }
 
-function checkClient(client: KmsClient, what: string): void {
+/** @throws TypeError */
+export function checkClient(client: KmsClient, what: string): void {
   if (typeof client?.send === "function") return
   throw new TypeError(`${what} must be a KMS client: an object with send(command)`)
 }

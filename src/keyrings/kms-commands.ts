@@ -1,7 +1,7 @@
 import type { KmsClient } from "../core/index.ts"
 
-/** The KMS operations that keyrings call. */
-export type KmsOperation = "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext" | "Encrypt" | "Decrypt"
+/** The KMS operations that this library calls. */
+export type KmsOperation = "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext" | "Encrypt" | "Decrypt" | "ReEncrypt"
 
 type CommandClass = new (input: object) => object
 type Commands = Readonly<Record<`${KmsOperation}Command`, CommandClass>>
@@ -33,6 +33,7 @@ const plainCommands: Commands = {
   GenerateDataKeyWithoutPlaintextCommand: /* @__PURE__ */ plainCommand("GenerateDataKeyWithoutPlaintextCommand"),
   EncryptCommand: /* @__PURE__ */ plainCommand("EncryptCommand"),
   DecryptCommand: /* @__PURE__ */ plainCommand("DecryptCommand"),
+  ReEncryptCommand: /* @__PURE__ */ plainCommand("ReEncryptCommand"),
 }
 
 function plainCommand(name: string): CommandClass {

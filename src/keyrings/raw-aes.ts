@@ -9,7 +9,7 @@ import {
   viewBytes,
   type WrappedKey,
 } from "../core/index.ts"
-import { findSuite, IV_LENGTH, open, randomBytes, type Suite, seal, TAG_LENGTH, wipe } from "../crypto/index.ts"
+import { IV_LENGTH, open, randomBytes, seal, suiteOfWrappingKey, TAG_LENGTH, wipe } from "../crypto/index.ts"
 import { encodeContext, writeU32 } from "../format/index.ts"
 import { checkKeyName, checkNamespace } from "./names.ts"
 import { countWrap, wrapCounter } from "./wrap-count.ts"
@@ -45,7 +45,7 @@ export function rawAesKeyring(options: RawAesKeyringOptions): ClosableKeyring {
   // A string would stand for its UTF-8 here, and a passphrase is no key.
   if (typeof options.wrappingKey === "string") throw new TypeError("wrappingKey must be bytes, not a string")
   const wrappingKey = copyBytes(viewBytes(options.wrappingKey, "wrappingKey"))
-  const cipher = cipherOf(wrappingKey)
+  const cipher = suiteOfWrappingKey(wrappingKey)
   const name = `raw-aes ${keyNamespace}/${keyName}`
   const counter = wrapCounter(wrappingKey)
   const infoPrefix = providerInfoPrefix(keyName)
@@ -116,10 +116,3 @@ const isMine = (key: WrappedKey, namespace: string, infoPrefix: Uint8Array): boo
   key.providerId === namespace &&
   key.providerInfo.length === infoPrefix.length + IV_LENGTH &&
   equalBytes(key.providerInfo.subarray(0, infoPrefix.length), infoPrefix)
-
-/** Any suite with the wrapping key's cipher: only its cipher is used. */
-function cipherOf(wrappingKey: Uint8Array): Suite {
-  const suite = { 16: 0x0014, 24: 0x0046, 32: 0x0078 }[wrappingKey.length]
-  if (suite === undefined) throw new RangeError(`wrappingKey must be 16, 24 or 32 bytes, not ${wrappingKey.length}`)
-  return findSuite(suite)!
-}

@@ -30,7 +30,6 @@ export const nodeCrypto: Readonly<Record<string, string>> = {
   "core/types.ts": "the type KeyObject",
   "cli/temporary.ts": "names of temporary files",
   "keyrings/cache-ids.ts": "digests, under which a cache files its entries",
-  "keyrings/raw-rsa.ts": "RSA, which nothing else uses",
   "keyrings/wrap-count.ts": "HMAC, to count by key without keeping it",
 }
 
