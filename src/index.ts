@@ -15,6 +15,8 @@ export type {
 } from "./core/index.ts"
 export { EnvelopeError } from "./core/index.ts"
 export {
+  type BucketKeyKeyringOptions,
+  bucketKeyKeyring,
   type CachingKeyringOptions,
   type ClosableKeyring,
   cachingKeyring,

@@ -1,3 +1,4 @@
+export { BUCKET_KEY_NAMESPACE, type BucketKeyKeyringOptions, bucketKeyKeyring } from "./bucket-key.ts"
 export { type CachingKeyringOptions, cachingKeyring } from "./caching.ts"
 export { type KeyCache, type KeyCacheOptions, keyCache } from "./key-cache.ts"
 export { type KmsKeyringOptions, kmsKeyring } from "./kms.ts"
