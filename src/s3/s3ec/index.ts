@@ -1,0 +1,34 @@
+export { type S3ecAesKeyOptions, s3ecAesKey } from "./aes-key.ts"
+export { checkReadable, type S3ecCallOptions } from "./content-key.ts"
+export type { ObjectEnvelope, WrapAlgorithm } from "./envelope.ts"
+export {
+  type EnvelopePlace,
+  envelopePlace,
+  type FetchInstructionFile,
+  findEnvelope,
+  MAX_INSTRUCTION_FILE_LENGTH,
+  type ObjectMetadata,
+} from "./find-envelope.ts"
+export {
+  INSTRUCTION_FILE_METADATA,
+  instructionFileKey,
+  type ReencryptOptions,
+  reencryptInstructionFile,
+} from "./instruction-file.ts"
+export type { ClosableS3ecKey, S3ecKey, S3ecUnwrapRequest, S3ecWrapRequest, S3ecWrapResult } from "./key.ts"
+export { type S3ecKmsKeyOptions, s3ecKmsDiscoveryKey, s3ecKmsKey } from "./kms-key.ts"
+export { openedStream, openObject, plaintextLengthOf } from "./open.ts"
+export { planS3ec, type S3ecOptions, type S3ecPlan, sesMail } from "./plan.ts"
+export { checkRangeReadable, openRange, type PlaintextRange, rangeToFetch } from "./range.ts"
+export { type RewrapOptions, rewrapEnvelope } from "./rewrap.ts"
+export { type S3ecRsaKeyOptions, s3ecRsaKey } from "./rsa-key.ts"
+export {
+  checkPlaintextLength,
+  type ObjectSealer,
+  objectSealer,
+  type SealedObject,
+  sealedObjectLength,
+  sealedStream,
+  sealObject,
+} from "./seal.ts"
+export { type WrittenEnvelope, withEnvelope, withoutEnvelope } from "./write-envelope.ts"

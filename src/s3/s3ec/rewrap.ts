@@ -1,0 +1,55 @@
+import { type EncryptionContext, EnvelopeError, type KmsClient } from "../../core/index.ts"
+import { callKms, checkClient, parseKeyIdentifier, takeCiphertext } from "../../keyrings/index.ts"
+import { checkCallerContext, contentCipherOf } from "./content-key.ts"
+import type { ObjectEnvelope } from "./envelope.ts"
+import { CIPHER_PAIR } from "./names.ts"
+import { type WrittenEnvelope, writeEnvelope } from "./write-envelope.ts"
+
+export interface RewrapOptions {
+  readonly client: KmsClient
+  /** The KMS key to move to: key ARN, alias ARN, key id or `alias/...`. */
+  readonly keyId: string
+  /** The KMS key that must have wrapped the data key. Default: the one that the wrapped key names. */
+  readonly sourceKeyId?: string
+  /** The caller's pairs for the new wrapped key, for instance of an object's new place. Default: as they are. */
+  readonly encryptionContext?: EncryptionContext
+  /** Sent with the request; at most 10 (KMS's limit). */
+  readonly grantTokens?: readonly string[]
+  readonly signal?: AbortSignal
+}
+
+/**
+ * CSE-9.3: moves an object to another KMS key with one ReEncrypt, without its data key ever leaving KMS. The body stays
+ * as it is; replace the object's metadata, or the instruction file, by what comes back.
+ *
+ * @throws TypeError for a client or key id that is none, and for reserved names in the context
+ * @throws EnvelopeError `NoMatchingKey` for an object of a raw key, `UnsupportedFormat` for a new context for the legacy
+ * `kms`, `KmsError`, and the signal's reason
+ */
+export async function rewrapEnvelope(envelope: ObjectEnvelope, options: RewrapOptions): Promise<WrittenEnvelope> {
+  const { client, signal } = options
+  checkClient(client, "client")
+  const keyId = parseKeyIdentifier(options.keyId, "keyId").text
+  const { wrapAlgorithm, wrappedKey } = envelope
+  if (wrapAlgorithm !== "kms+context" && wrapAlgorithm !== "kms") {
+    throw new EnvelopeError("NoMatchingKey", `the object's data key is wrapped by ${wrapAlgorithm}, not by KMS`)
+  }
+  const description = newDescription(envelope, options.encryptionContext)
+  const input = {
+    CiphertextBlob: wrappedKey,
+    SourceEncryptionContext: { ...envelope.description },
+    ...(options.sourceKeyId !== undefined && { SourceKeyId: options.sourceKeyId }),
+    DestinationKeyId: keyId,
+    DestinationEncryptionContext: { ...description },
+    ...(options.grantTokens?.length && { GrantTokens: [...options.grantTokens] }),
+  }
+  const response = await callKms("ReEncrypt", client, input, { keyId, ...(signal && { signal }) })
+  return writeEnvelope({ ...envelope, wrappedKey: takeCiphertext("ReEncrypt", response), description })
+}
+
+function newDescription(envelope: ObjectEnvelope, context: EncryptionContext | undefined): EncryptionContext {
+  if (context === undefined) return envelope.description
+  const pairs = checkCallerContext(context)
+  if (envelope.wrapAlgorithm === "kms+context") return { ...pairs, [CIPHER_PAIR]: contentCipherOf(envelope.suiteId) }
+  throw new EnvelopeError("UnsupportedFormat", "an object of the legacy wrapping kms keeps its encryption context")
+}
