@@ -3,17 +3,58 @@
  * What counts is the ratio of medians; the spread says how quiet the machine was.
  */
 
-/** @typedef {{ name: string, run: () => unknown, ours?: boolean }} Candidate */
+/**
+ * @typedef {object} Candidate
+ * @property {string} name
+ * @property {boolean} [ours]
+ * @property {() => unknown} [run] one call
+ * @property {(milliseconds: number) => number | Promise<number>} [measure] instead of `run`: calls a second, for programs
+ *   that time themselves
+ */
 
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
+/**
+ * @typedef {{ name: string, ours: boolean, median: number, min: number, max: number }} Result
+ */
 
-/** Runs for about `milliseconds`. @returns calls a second */
-async function rate(run, milliseconds) {
+/**
+ * What a figure is held against: the ratio of ours to `against` (how many times as fast, or as small where less is
+ * better), or ours itself.
+ *
+ * @typedef {{ against?: string, ours?: string, atLeast?: number, stretch?: number, atMost?: number }} Check
+ */
+
+/** `--quick` changes nothing but effort: fewer and shorter rounds, smaller files. */
+export const quick = process.argv.includes("--quick")
+export const effort = quick ? { rounds: 3, milliseconds: 60 } : { rounds: 7, milliseconds: 200 }
+/** For candidates that take a large part of a second. */
+export const longEffort = quick ? { rounds: 2, milliseconds: 1 } : { rounds: 5, milliseconds: 1 }
+
+export const KiB = 1024
+export const MiB = 1024 * KiB
+export const GiB = 1024 * MiB
+
+export const median = (values) => quantile(values, 0.5)
+
+export const quantile = (values, part) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))]
+
+export const spread = (name, values, ours = false) => ({
+  name,
+  ours,
+  median: median(values),
+  min: Math.min(...values),
+  max: Math.max(...values),
+})
+
+/** Runs for about `milliseconds`, at least once. @returns calls a second */
+async function rate({ run, measure }, milliseconds) {
+  if (measure !== undefined) return measure(milliseconds)
   const start = performance.now()
   let calls = 0
   let elapsed = 0
   do {
-    await run()
+    const result = run()
+    if (result instanceof Promise) await result
     calls++
     elapsed = performance.now() - start
   } while (elapsed < milliseconds)
@@ -23,36 +64,93 @@ async function rate(run, milliseconds) {
 /**
  * @param {Candidate[]} candidates
  * @param {{ rounds?: number, milliseconds?: number }} [options]
- * @returns {Promise<{ name: string, ours: boolean, median: number, min: number, max: number }[]>} calls a second
+ * @returns {Promise<Result[]>} calls a second
  */
 export async function compare(candidates, { rounds = 7, milliseconds = 150 } = {}) {
   const rates = candidates.map(() => [])
-  for (const { run } of candidates) await rate(run, milliseconds)
+  for (const candidate of candidates) await rate(candidate, milliseconds)
   for (let round = 0; round < rounds; round++) {
-    for (const [i, { run }] of candidates.entries()) rates[i].push(await rate(run, milliseconds))
+    for (const [i, candidate] of candidates.entries()) rates[i].push(await rate(candidate, milliseconds))
   }
-  return candidates.map(({ name, ours = false }, i) => ({
-    name,
-    ours,
-    median: median(rates[i]),
-    min: Math.min(...rates[i]),
-    max: Math.max(...rates[i]),
+  return candidates.map(({ name, ours }, i) => spread(name, rates[i], ours))
+}
+
+/** Each candidate once a round, in turn; the first round warms up. @returns {Promise<Result[]>} what `once` answers */
+export async function alternate(candidates, rounds, once, warmUp = 1) {
+  const values = candidates.map(() => [])
+  for (let round = -warmUp; round < rounds; round++) {
+    for (const [i, candidate] of candidates.entries()) {
+      const value = await once(candidate)
+      if (round >= 0) values[i].push(value)
+    }
+  }
+  return candidates.map(({ name, ours }, i) => spread(name, values[i], ours))
+}
+
+const number = (value) =>
+  value >= 100 ? Math.round(value).toLocaleString("en") : value >= 10 ? value.toFixed(1) : value.toPrecision(3)
+
+/**
+ * One measure of a part: printed here and, when `bench/run.mjs` started the part, handed to it.
+ *
+ * @param {{ measure: string, unit?: string, scale?: number, better?: "higher" | "lower", results: Result[],
+ *   checks?: Check[], chart?: { name: string, x: number | string } }} row `scale` turns calls a second into the unit;
+ *   `chart` says on which chart, and where, the results belong
+ */
+export function report({ measure, unit = "/s", scale = 1, better = "higher", results, checks = [], chart }) {
+  const scaled = results.map((result) => ({
+    ...result,
+    median: result.median * scale,
+    min: result.min * scale,
+    max: result.max * scale,
   }))
-}
-
-const number = (value) => (value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3))
-
-/** Prints one line a candidate, with the ratio of ours to it. */
-export function printComparison(title, results, unit = "/s", scale = 1) {
-  const ours = results.find((result) => result.ours)
-  console.log(`\n${title}`)
-  for (const { name, median: mid, min, max } of results) {
-    const spread = `${number(min * scale)} to ${number(max * scale)}`
-    const ratio = ours.name === name ? "" : `  ours is ${(ours.median / mid).toFixed(2)} times this`
-    console.log(`  ${name.padEnd(44)} ${number(mid * scale).padStart(9)} ${unit}  (${spread})${ratio}`)
+  const row = { measure, unit, better, results: scaled, checks, chart }
+  console.log(`\n${measure}`)
+  const ours = scaled.find((result) => result.ours)
+  for (const result of scaled) {
+    const { name, median: mid, min, max } = result
+    const range = `${number(min)} to ${number(max)}`
+    const ratio =
+      ours === undefined || ours === result ? "" : `  ours is ${number(ratioOf(row, ours, result))} times this`
+    console.log(`  ${name.padEnd(44)} ${number(mid).padStart(9)} ${unit}  (${range})${ratio}`)
   }
+  process.send?.(row)
+  return row
 }
 
-/** `--quick` halves nothing but time: fewer and shorter rounds. */
-export const quick = process.argv.includes("--quick")
-export const effort = quick ? { rounds: 3, milliseconds: 60 } : { rounds: 7, milliseconds: 200 }
+export const note = (text) => {
+  console.log(`\n${text}`)
+  process.send?.({ note: text })
+}
+
+/** How many times better the first is. */
+export const ratioOf = ({ better }, { median: first }, { median: second }) =>
+  better === "higher" ? first / second : second / first
+
+/** The lines of the table: every check of every row. */
+export function verdicts(rows) {
+  return rows
+    .flatMap((row) =>
+      row.checks.map((check) => {
+        const ours = row.results.find(({ name, ours }) => (check.ours ? name === check.ours : ours))
+        const { against, atLeast, stretch, atMost } = check
+        const peer = row.results.find(({ name }) => name === against)
+        if (ours === undefined || (against !== undefined && peer === undefined)) return undefined
+        const value = peer === undefined ? ours.median : ratioOf(row, ours, peer)
+        const target = atMost === undefined ? `>= ${atLeast}` : `<= ${atMost} ${row.unit}`
+        const met = atMost === undefined ? value >= atLeast : value <= atMost
+        const beyond = stretch !== undefined && value >= stretch
+        return {
+          part: row.part,
+          measure: row.measure,
+          ours: `${number(ours.median)} ${row.unit}`,
+          against: against ?? "",
+          theirs: peer === undefined ? "" : `${number(peer.median)} ${row.unit}`,
+          ratio: peer === undefined ? "" : number(value),
+          target: stretch === undefined ? target : `${target} (${stretch})`,
+          verdict: beyond ? "stretch" : met ? "met" : "MISSED",
+        }
+      }),
+    )
+    .filter((line) => line !== undefined)
+}

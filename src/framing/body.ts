@@ -1,13 +1,10 @@
-import { setImmediate } from "node:timers/promises"
 import { free, malformed } from "../core/index.ts"
 import type { Suite } from "../crypto/index.ts"
 import { type BodyScan, type FrameOpener, frameOpener, nextFrame } from "./open.ts"
 import type { FrameShape } from "./read.ts"
 import { bodySealer, sealFrames, writeFrame } from "./seal.ts"
 import { type FrameLayout, frameOffset } from "./sizes.ts"
-
-/** Up to this many bytes of plaintext are worked at once, in less than a millisecond; more would hold up the event loop. */
-export const AT_ONCE = 1024 * 1024
+import { AT_ONCE, takeTurn } from "./turns.ts"
 
 const MISPLACED = "a final frame stands before the end of the message"
 
@@ -143,8 +140,9 @@ async function inSlices(
 ): Promise<void> {
   const perSlice = Math.max(1, Math.floor(AT_ONCE / frameLength))
   for (let index = 0; index < frames; index += perSlice) {
-    if (index > 0) await setImmediate()
+    const count = Math.min(perSlice, frames - index)
+    await takeTurn(count * frameLength)
     signal?.throwIfAborted()
-    work(index, Math.min(perSlice, frames - index))
+    work(index, count)
   }
 }

@@ -1,7 +1,7 @@
 import { EnvelopeError, malformed, truncated } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
 import { decodeHeader, readU16 } from "../format/index.ts"
-import { byteQueue, type FrameOpener, type FrameParts, frameOpener, readFrameHead } from "../framing/index.ts"
+import { byteQueue, type FrameOpener, type FrameParts, frameOpener, readFrameHead, takeTurn } from "../framing/index.ts"
 import { type MessageHeader, toMessageHeader } from "./header-info.ts"
 import { type OpenedRead, openRead, type ReadPlan } from "./open.ts"
 import { deferred, type Processor } from "./processor.ts"
@@ -109,7 +109,10 @@ export function decryptor(plan: ReadPlan, signed: "refuse" | "verify-at-end"): P
       for (;;) {
         const piece = next(underway!)
         if (piece === undefined) return
-        if (piece.length > 0) yield piece
+        if (piece.length === 0) continue
+        yield piece
+        const turn = takeTurn(piece.length)
+        if (turn !== undefined) await turn
       }
     },
     // biome-ignore lint/correctness/useYield: everything was yielded as it was read; what is left is to check the end.

@@ -2,20 +2,19 @@ import { allocate, allocateUnfilled, EnvelopeError } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
 import { decodeHeader, encodeHeader, headerLength, REGULAR_OVERHEAD, resolveLimits } from "../format/index.ts"
 import {
+  AT_ONCE,
   type BodySealer,
   bodySealer,
   byteQueue,
   layoutOfPlaintext,
   sealedLength,
   sealFrames,
+  takeTurn,
   writeFrame,
 } from "../framing/index.ts"
 import { type MessageHeader, toMessageHeader } from "./header-info.ts"
 import { deferred, type Processor } from "./processor.ts"
 import { type OpenedWrite, obtainMaterials, openWrite, type WritePlan, writeFooter } from "./write.ts"
-
-/** Frames are sealed and handed on in runs of about this many bytes. */
-const RUN_LENGTH = 1024 * 1024
 
 interface Underway extends OpenedWrite {
   readonly sealer: BodySealer
@@ -24,7 +23,8 @@ interface Underway extends OpenedWrite {
 /** Encrypts chunks into one message. @param plaintextLength what `end` must find, where the caller knows it */
 export function encryptor(plan: WritePlan, plaintextLength: number | undefined): Processor {
   const { suite, frameLength } = plan
-  const framesPerRun = Math.max(1, Math.floor(RUN_LENGTH / frameLength))
+  // Frames are sealed and handed on in runs of about a megabyte.
+  const framesPerRun = Math.max(1, Math.floor(AT_ONCE / frameLength))
   const queue = byteQueue()
   const header = deferred<MessageHeader>()
   let underway: Underway | undefined
@@ -84,6 +84,8 @@ export function encryptor(plan: WritePlan, plaintextLength: number | undefined):
       // One frame is always kept back: if nothing follows, it is the final one.
       while (queue.length > frameLength) {
         const frames = Math.min(framesPerRun, Math.ceil(queue.length / frameLength) - 1)
+        const turn = takeTurn(frames * frameLength)
+        if (turn !== undefined) await turn
         yield sealRun(underway!, frames)
       }
     },

@@ -1,6 +1,4 @@
-import { setImmediate } from "node:timers/promises"
-
-const SLICE_LENGTH = 1024 * 1024
+import { AT_ONCE, takeTurn } from "../framing/index.ts"
 
 /** Feeds a signer or verifier a slice at a time, about two milliseconds each, letting others run between them. */
 export async function updateInSlices(
@@ -8,9 +6,9 @@ export async function updateInSlices(
   bytes: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (let at = 0; at < bytes.length; at += SLICE_LENGTH) {
-    if (at > 0) await setImmediate()
+  for (let at = 0; at < bytes.length; at += AT_ONCE) {
+    await takeTurn(AT_ONCE)
     signal?.throwIfAborted()
-    sink.update(bytes.subarray(at, at + SLICE_LENGTH))
+    sink.update(bytes.subarray(at, at + AT_ONCE))
   }
 }

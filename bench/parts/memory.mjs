@@ -1,0 +1,37 @@
+// The peak of resident memory of jobs on files, each in a process of its own.
+import { rmSync } from "node:fs"
+import { runJob, temporaryFolder, writeFileOf } from "../files.mjs"
+import { alternate, GiB, MiB, quick, report } from "../harness.mjs"
+
+const LIMIT = 150
+const at = temporaryFolder()
+const once = async ({ request }) => (await runJob(request)).peakMiB
+
+for (const size of quick ? [256 * MiB] : [64 * MiB, GiB, 4 * GiB]) {
+  await writeFileOf(at("plain"), size)
+  const rounds = quick || size > GiB ? 1 : 3
+  const jobs = []
+  for (const how of ["File", "Stream"]) {
+    for (const signed of [false, true]) {
+      const sealed = at(`sealed-${how}-${signed}`)
+      jobs.push(
+        { name: `encrypt${how}${signed ? ", signed" : ""}`, request: { from: at("plain"), to: sealed } },
+        { name: `decrypt${how}${signed ? ", signed" : ""}`, request: { from: sealed, to: at("opened") } },
+      )
+      for (const job of jobs.slice(-2)) job.request = { kind: job.name.replace(", signed", ""), signed, ...job.request }
+    }
+  }
+  for (const job of jobs) {
+    report({
+      measure: `peak memory of ${job.name}, ${size / MiB} MiB`,
+      unit: "MiB",
+      better: "lower",
+      results: await alternate([{ ...job, ours: true }], rounds, once, 0),
+      checks: [{ atMost: LIMIT }],
+    })
+    // What was read is not needed any more: the files stand in memory.
+    if (job.name.startsWith("decrypt")) rmSync(job.request.from)
+  }
+}
+const empty = await alternate([{ name: "node, no job", request: { kind: "empty" } }], 3, once, 0)
+report({ measure: "peak memory of a process without a job", unit: "MiB", better: "lower", results: empty })

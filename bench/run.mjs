@@ -1,0 +1,76 @@
+/**
+ * All parts of the benchmark in one run: `npm run bench [-- PART...] [-- --quick] [-- --json=FILE] [-- --charts=FOLDER]`.
+ * Each part has a process of its own, so that none pays for the heap of another. At the end one table says what is held
+ * against what; the figures go into a JSON file, and with `--charts` the charts are drawn anew.
+ */
+import { fork } from "node:child_process"
+import { once } from "node:events"
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { availableParallelism, cpus, totalmem } from "node:os"
+import { dirname } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { drawCharts } from "./charts.mjs"
+import { quick, verdicts } from "./harness.mjs"
+
+const parts = readdirSync(new URL("./parts/", import.meta.url)).map((file) => file.replace(".mjs", ""))
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: "boolean" }, json: { type: "string" }, charts: { type: "string" } },
+})
+const unknown = positionals.filter((name) => !parts.includes(name))
+if (unknown.length > 0) throw new Error(`no part ${unknown.join(", ")}: there are ${parts.join(", ")}`)
+
+const rows = []
+const notes = []
+const failed = []
+for (const part of positionals.length > 0 ? positionals : parts) {
+  const started = performance.now()
+  console.log(`\n=== ${part}`)
+  const child = fork(fileURLToPath(new URL(`./parts/${part}.mjs`, import.meta.url)), quick ? ["--quick"] : [], {
+    execArgv: ["--expose-gc"],
+  })
+  child.on("message", (message) => {
+    if ("note" in message) notes.push(message.note)
+    else rows.push({ part, ...message })
+  })
+  const [code] = await once(child, "exit")
+  if (code !== 0) failed.push(part)
+  console.log(`\n(${part}: ${((performance.now() - started) / 1000).toFixed(0)} s)`)
+}
+
+const lines = verdicts(rows)
+printTable(lines)
+for (const text of new Set(notes)) console.log(text)
+
+const machine = {
+  node: process.version,
+  processor: cpus()[0]?.model,
+  processors: availableParallelism(),
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+}
+const record = { date: new Date().toISOString().slice(0, 10), quick, machine, verdicts: lines, rows }
+const file = values.json ?? ".cache/bench/latest.json"
+mkdirSync(dirname(file), { recursive: true })
+writeFileSync(file, `${JSON.stringify(record, null, 1)}\n`)
+console.log(`\nAll figures: ${file}`)
+if (values.charts !== undefined) for (const path of drawCharts(record, values.charts)) console.log(`Drawn: ${path}`)
+if (failed.length > 0) {
+  console.error(`failed: ${failed.join(", ")}`)
+  process.exitCode = 1
+}
+
+function printTable(lines) {
+  const columns = ["part", "measure", "ours", "against", "theirs", "ratio", "target", "verdict"]
+  const heads = { ...Object.fromEntries(columns.map((name) => [name, name])), target: "to reach (stretch)" }
+  const width = (name) => Math.max(...[heads, ...lines].map((line) => line[name].length))
+  const widths = Object.fromEntries(columns.map((name) => [name, width(name)]))
+  const print = (line) => console.log(`| ${columns.map((name) => line[name].padEnd(widths[name])).join(" | ")} |`)
+  console.log()
+  print(heads)
+  console.log(`|${columns.map((name) => "-".repeat(widths[name] + 2)).join("|")}|`)
+  for (const line of lines) print(line)
+  const missed = lines.filter(({ verdict }) => verdict === "MISSED").length
+  console.log(`\n${lines.length - missed} of ${lines.length} met`)
+}
