@@ -3,7 +3,7 @@
  * one process loads both and runs them in turn. What a commit does not have yet is left out.
  */
 import { execFileSync } from "node:child_process"
-import { mkdirSync, rmSync, symlinkSync } from "node:fs"
+import { mkdirSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
 import { Readable, Writable } from "node:stream"
 import { pipeline } from "node:stream/promises"

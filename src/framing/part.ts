@@ -1,8 +1,8 @@
-import { setImmediate } from "node:timers/promises"
 import { allocateUnfilled } from "../core/index.ts"
 import { FINAL_OVERHEAD, REGULAR_OVERHEAD } from "../format/index.ts"
-import { AT_ONCE, type BodyJob } from "./body.ts"
+import type { BodyJob } from "./body.ts"
 import { bodySealer, sealFrames, writeFrame } from "./seal.ts"
+import { AT_ONCE, takeTurn } from "./turns.ts"
 
 /** A piece of a message's body that is sealed by itself, in any order with its neighbours. */
 export interface BodyPart {
@@ -33,9 +33,9 @@ export async function sealPart(job: BodyJob, part: BodyPart, before: Uint8Array)
   const sealer = bodySealer(suite, key, messageId, frameLength, firstIndex + 1)
   const perSlice = Math.max(1, Math.floor(AT_ONCE / frameLength))
   for (let index = 0; index < regularFrames; index += perSlice) {
-    if (index > 0) await setImmediate()
-    signal?.throwIfAborted()
     const count = Math.min(perSlice, regularFrames - index)
+    await takeTurn(count * frameLength)
+    signal?.throwIfAborted()
     at = sealFrames(sealer, frameLength, count, plaintext.subarray(index * frameLength), out, at)
   }
   if (final) writeFrame(sealer.final(plaintext.subarray(regularFrames * frameLength)), out, at)
