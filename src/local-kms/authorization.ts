@@ -84,6 +84,7 @@ function callerOf({ known, service }: Asker, resourceAccountId: string): PolicyR
 function originConditions(asker: Asker, actionName: string): ConditionValues {
   const { service, sourceArn, region, sourceIpAddress, userAgent, secureTransport } = asker
   const action = findAction(actionName)
+  // GRT-6.1
   const isForService = action !== undefined && hasConditionKey(action, "kms:GrantIsForAWSResource")
   return {
     "aws:RequestedRegion": region,

@@ -37,6 +37,10 @@ export interface ExplainRequest {
   readonly encryptionContext?: EncryptionContext
   /** The AWS service that acts for the principal, for instance `s3`. */
   readonly service?: string
+  /** The ARN of the resource on whose behalf the service asks: `aws:SourceArn`, and the constraint `SourceArn` of grants. */
+  readonly sourceArn?: string
+  /** The grant that a RetireGrant is about. Default: any of the key's. */
+  readonly grantId?: string
   readonly sourceIpAddress?: string
   /** Request parameters that policies may ask about, in lower camel case as events show them. */
   readonly parameters?: Readonly<Record<string, unknown>>
@@ -67,8 +71,8 @@ export function explainRequest(reader: StoreReader, request: ExplainRequest, ori
   if (key === undefined && request.aliasName === undefined && action.authority !== "identity")
     throw new TypeError(`${action.name} is about a key: name it`)
   const known = knownCaller(reader, principal)
-  const { sourceIpAddress, encryptionContext } = request
-  const asker: Asker = { known, service, sourceIpAddress, secureTransport: true, region: scope.region, now }
+  const { sourceIpAddress, sourceArn, encryptionContext } = request
+  const asker: Asker = { known, service, sourceArn, sourceIpAddress, secureTransport: true, region: scope.region, now }
   const asked = policyRequest(reader, asker, {
     action: action.name,
     resource: request.aliasName === undefined ? (key?.arn ?? "*") : aliasArn(scope, request.aliasName),
@@ -78,8 +82,9 @@ export function explainRequest(reader: StoreReader, request: ExplainRequest, ori
     encryptionContext,
     parameters: request.parameters ?? {},
   })
-  const { grantTokens = [] } = request
-  const policies = policySet(reader, known.identityPolicies, key, { grantTokens })
+  const { grantTokens = [], grantId: retired } = request
+  const question = { grantTokens, retired }
+  const policies = policySet(reader, known.identityPolicies, key, question)
   const keyPolicy = request.keyPolicy === undefined ? policies.keyPolicy : readKeyPolicy(request.keyPolicy)
   // The aliases are read while there is something to read them from.
   const facts = asked.key === undefined ? {} : { key: { ...asked.key } }
@@ -89,7 +94,9 @@ export function explainRequest(reader: StoreReader, request: ExplainRequest, ori
       ...policies,
       ...(keyPolicy === undefined ? {} : { keyPolicy }),
       // Of every grant is told why it does not help, also of those to others.
-      ...(key === undefined ? {} : { grants: (question) => allFindings(reader, key, question, grantTokens) }),
+      ...(key === undefined || retired !== undefined
+        ? {}
+        : { grants: (asked) => allFindings(reader, key, asked, question) }),
     },
   )
   return { ...explanation, text: renderExplanation(explanation) }

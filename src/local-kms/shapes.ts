@@ -89,7 +89,9 @@ export type InputOf<S> = { readonly [K in RequiredNames<S>]: ValueOf<S[K]> } & {
 export const keyId = { type: "string", min: 1, max: 2048 } as const
 export const requiredKeyId = { ...keyId, required: true } as const
 export const keyMaterialId = { type: "string", min: 64, max: 64, pattern: /^[a-f0-9]+$/ } as const
-export const grantTokens = { type: "list", of: { type: "string", min: 1, max: 8192 }, max: 10 } as const
+// GRT-6.2: sensitive, so that no error text repeats a token.
+const grantToken = { type: "string", min: 1, max: 8192, sensitive: true } as const
+export const grantTokens = { type: "list", of: grantToken, max: 10, sensitive: true } as const
 export const encryptionContext = { type: "map" } as const
 export const dryRun = { type: "boolean" } as const
 export const ciphertextBlob = { type: "blob", min: 1, max: 6144 } as const

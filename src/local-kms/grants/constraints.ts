@@ -15,13 +15,14 @@ const includes = (all: ReadonlySet<string>, some: ReadonlySet<string>): boolean 
   return true
 }
 
-const sameContext = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean => a.size === b.size && includes(a, b)
+const sizeOf = (context: EncryptionContext): number => Object.keys(context).length
 
-/** GRT-4.2 */
+/** GRT-4.2. Pairs are counted as they are: two whose names differ in case only do not pass for one. */
 export function meetsConstraint({ type, context }: ContextConstraint, asked: EncryptionContext): boolean {
   const wanted = pairs(context)
   const present = pairs(asked)
-  return type === "EncryptionContextEquals" ? sameContext(present, wanted) : includes(present, wanted)
+  if (!includes(present, wanted)) return false
+  return type === "EncryptionContextSubset" || (includes(wanted, present) && sizeOf(asked) === sizeOf(context))
 }
 
 /** GRT-4.5: whether every context that the child allows, the parent allows. */

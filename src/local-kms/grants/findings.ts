@@ -16,68 +16,99 @@ export interface GrantQuestion {
 }
 
 /**
- * What the grants on a key that could allow a request say about it: those to the caller, and of a RetireGrant the one that
- * it names. Asked only where policies do not settle the request.
+ * GRT-1.1: what the grants on a key that could allow a request say about it: those to the caller, and of a RetireGrant the one that
+ * it names. Asked only where policies do not settle the request; each grant is read when it is looked at.
  *
  * @param request the caller, the action (for instance `kms:Decrypt`), and the encryption context; of a CreateGrant the
  * context is its constraint's
  */
-export function grantsFor(
+export function* grantsFor(
   reader: StoreReader,
   key: Key,
   request: PolicyRequest,
   question: GrantQuestion,
-): readonly GrantFinding[] {
-  if (question.retired !== undefined) {
+): Generator<GrantFinding> {
+  if (request.action === "kms:RetireGrant") {
+    if (question.retired === undefined) return yield* allFindings(reader, key, request, question)
     const grant = getGrant(reader, key, question.retired)
-    return grant === undefined ? [] : [finding(grant, request, false)]
+    if (grant !== undefined) yield finding(grant, request, false)
+    return
   }
-  if (request.action === "kms:RetireGrant") return allFindings(reader, key, request, question.grantTokens)
-  const candidates = granteeNames(request.caller).flatMap((name) => [...grantsTo(reader, key, name)])
-  return findings(reader, candidates, request, question.grantTokens)
+  const tokens = grantsOfTokens(reader, question)
+  for (const name of granteeNames(request.caller))
+    for (const grant of grantsTo(reader, key, name)) yield finding(grant, request, tokens.has(grant.grantId))
 }
 
 /** The same of every grant on the key, for explanations. */
-export const allFindings = (
+export function* allFindings(
   reader: StoreReader,
   key: Key,
   request: PolicyRequest,
-  grantTokens: readonly string[],
-): readonly GrantFinding[] => findings(reader, [...allGrants(reader, key)], request, grantTokens)
-
-function findings(
-  reader: StoreReader,
-  grants: readonly Grant[],
-  request: PolicyRequest,
-  grantTokens: readonly string[],
-): GrantFinding[] {
-  const withToken = new Set(grantTokens.flatMap((token) => findToken(reader, token)?.grantId ?? []))
-  return grants.map((grant) => finding(grant, request, withToken.has(grant.grantId)))
+  question: GrantQuestion,
+): Generator<GrantFinding> {
+  const tokens = grantsOfTokens(reader, question)
+  for (const grant of allGrants(reader, key)) yield finding(grant, request, tokens.has(grant.grantId))
 }
+
+const grantsOfTokens = (reader: StoreReader, { grantTokens }: GrantQuestion): ReadonlySet<string> =>
+  new Set(grantTokens.flatMap((token) => findToken(reader, token)?.grantId ?? []))
 
 function finding(grant: Grant, request: PolicyRequest, hasToken: boolean): GrantFinding {
-  const against =
-    request.action === "kms:RetireGrant" ? againstRetiring(grant, request) : againstUse(grant, request, hasToken)
-  return { grantId: grant.grantId, allows: against === undefined, why: against ?? because(grant, request) }
+  const { grantId, operations } = grant
+  if (request.action === "kms:RetireGrant") {
+    const named = mayRetire(grant, request)
+    if (named === undefined) return { grantId, allows: false, why: "the caller is none of those who may retire it" }
+    return { grantId, ...allows(named), why: `${who(named)} may retire it` }
+  }
+  const named = naming(request.caller, grantee(grant))
+  if (named === undefined) return { grantId, allows: false, why: "the grantee is another principal" }
+  const why = againstUse(grant, request, hasToken)
+  if (why !== undefined) return { grantId, allows: false, why }
+  return { grantId, ...allows(named), why: `it lets ${who(named)} ${operations.join(", ")}` }
 }
 
-const because = ({ operations }: Grant, { action }: PolicyRequest): string =>
-  action === "kms:RetireGrant" ? "the caller may retire it" : `it lets the caller ${operations.join(", ")}`
+/** How a grant names somebody: as such, or by the account. */
+type Naming = "caller" | "account"
 
-/** How a grant names a caller: a role's session by its own ARN or the role's, a service by its name (GRT-4.1). */
-const granteeNames = ({ type, arn, identityArn, name }: Caller): readonly string[] =>
-  type === "AWSService" ? [name] : [...new Set([identityArn, arn])]
+const allows = (named: Naming): Pick<GrantFinding, "allows" | "throughAccount"> =>
+  named === "caller" ? { allows: true } : { allows: true, throughAccount: true }
 
-const isNamed = (caller: Caller, principal: string | undefined, service: string | undefined): boolean =>
-  granteeNames(caller).includes((caller.type === "AWSService" ? service : principal) ?? "")
+const who = (named: Naming): string =>
+  named === "caller" ? "the caller" : "those of the caller's account whom an identity policy lets"
 
-/** GRT-4.1: what stands against a use of the grant; `undefined` where nothing does. */
+const rootArn = ({ arn, accountId }: Caller): string => `arn:${arn.split(":")[1]}:iam::${accountId}:root`
+
+/** GRT-4.1: a role's session by its own ARN or the role's, a service by its name, everybody by the account's root. */
+const granteeNames = (caller: Caller): readonly string[] =>
+  caller.type === "AWSService" ? [caller.name] : [...new Set([caller.identityArn, caller.arn, rootArn(caller)])]
+
+/** Somebody as a grant has it. */
+interface Named {
+  readonly arn: string | undefined
+  readonly id: string | undefined
+  readonly service: string | undefined
+}
+
+const grantee = ({ granteePrincipal, granteeId, granteeServicePrincipal }: Grant): Named => ({
+  arn: granteePrincipal,
+  id: granteeId,
+  service: granteeServicePrincipal,
+})
+
+function naming(caller: Caller, { arn, id, service }: Named): Naming | undefined {
+  if (caller.type === "AWSService") return service === caller.name ? "caller" : undefined
+  // GRT-4.6
+  if (id !== undefined && caller.userId?.split(":")[0] !== id) return undefined
+  if (arn === caller.arn || arn === caller.identityArn) return "caller"
+  return arn === rootArn(caller) ? "account" : undefined
+}
+
+/** What stands against a use of the grant by its grantee; `undefined` where nothing does. */
 function againstUse(grant: Grant, request: PolicyRequest, hasToken: boolean): string | undefined {
   const { constraints = {}, operations, effectiveAt = 0 } = grant
   const operation = request.action.slice("kms:".length)
-  if (!isNamed(request.caller, grant.granteePrincipal, grant.granteeServicePrincipal))
-    return "the grantee is another principal"
   if (!operations.includes(operation)) return `${operation} is not among its operations, ${operations.join(", ")}`
+  // GRT-4.4
   if (constraints.SourceArn !== undefined && conditionOf(request, "aws:SourceArn") !== constraints.SourceArn)
     return `it is for requests on behalf of ${constraints.SourceArn} only`
   // GRT-3.2
@@ -111,14 +142,18 @@ function childConstraint(request: PolicyRequest): ContextConstraint | undefined 
     : undefined
 }
 
-/** GRT-5.2: its retiring principal, a grantee with RetireGrant, and the root of the account that issued it. */
-function againstRetiring(grant: Grant, { caller }: PolicyRequest): string | undefined {
-  const { operations, retiringPrincipal, retiringServicePrincipal, issuingAccountId } = grant
-  if (isNamed(caller, retiringPrincipal, retiringServicePrincipal)) return undefined
-  const isGrantee = isNamed(caller, grant.granteePrincipal, grant.granteeServicePrincipal)
-  if (isGrantee && operations.includes("RetireGrant")) return undefined
-  if (caller.type === "Root" && caller.accountId === issuingAccountId) return undefined
-  return "the caller is neither its retiring principal, nor a grantee with RetireGrant, nor the account that issued it"
+/** GRT-5.2: its retiring principal, a grantee with RetireGrant, and the accounts that issued it and that have the key. */
+function mayRetire(grant: Grant, { caller, resourceAccountId }: PolicyRequest): Naming | undefined {
+  const { retiringPrincipal, retiringId, retiringServicePrincipal } = grant
+  const isGrantee = grant.operations.includes("RetireGrant")
+  const named = [
+    naming(caller, { arn: retiringPrincipal, id: retiringId, service: retiringServicePrincipal }),
+    isGrantee ? naming(caller, grantee(grant)) : undefined,
+  ]
+  if (named.includes("caller")) return "caller"
+  const isOfAccount = [grant.issuingAccountId, resourceAccountId].includes(caller.accountId)
+  if (caller.type === "AWSService" || (!isOfAccount && !named.includes("account"))) return undefined
+  return caller.type === "Root" ? "caller" : "account"
 }
 
 export function contextConstraint({

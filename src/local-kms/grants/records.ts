@@ -1,7 +1,7 @@
 import type { EncryptionContext } from "../../core/index.ts"
 import type { Scope } from "../identifiers.ts"
 import type { Key } from "../keys.ts"
-import type { StoreReader, StoreTransaction } from "../store/store.ts"
+import type { RangeOptions, StoreReader, StoreTransaction } from "../store/store.ts"
 
 export interface GrantConstraints {
   readonly EncryptionContextEquals?: EncryptionContext | undefined
@@ -19,8 +19,11 @@ export interface Grant {
   /** Until then only with a token (GRT-3.2); absent without a propagation delay. */
   readonly effectiveAt?: number | undefined
   readonly granteePrincipal?: string | undefined
+  /** `AIDA…` or `AROA…` of a grantee that was registered when the grant was made (GRT-4.6). */
+  readonly granteeId?: string | undefined
   readonly granteeServicePrincipal?: string | undefined
   readonly retiringPrincipal?: string | undefined
+  readonly retiringId?: string | undefined
   readonly retiringServicePrincipal?: string | undefined
   /** Of whoever created it. */
   readonly issuingAccountId: string
@@ -38,15 +41,18 @@ export interface GrantPlace {
 
 type Owner = Pick<Key, "scope" | "keyId">
 
-// GRT-1.3: the records. No ARN, name or host has a `|`, so that none is the beginning of another.
+// GRT-1.3: the records; GRT-1.4: by Region. No ARN, name or host has a `|`, so that none is the beginning of another.
 const ofKey = ({ scope: { accountId, region }, keyId }: Owner): string => `${accountId}/${region}/${keyId}/`
-export const grantsPrefix = (key: Owner): string => `grant/${ofKey(key)}`
+const grantsPrefix = (key: Owner): string => `grant/${ofKey(key)}`
 const granteePrefix = (key: Owner, grantee: string): string => `grantee/${ofKey(key)}${grantee}|`
 const namedPrefix = (key: Owner, name: string): string => `grant-named/${ofKey(key)}${name}|`
 const countPath = (key: Owner): string => `grant-count/${ofKey(key)}`
-export const retirablePrefix = (region: string, retiringPrincipal: string): string =>
-  `grant-retirable/${region}/${retiringPrincipal}|`
+/** @param retiring an ARN, or a service's name */
+export const retirablePrefix = (region: string, retiring: string): string => `grant-retirable/${region}/${retiring}|`
 export const tokenPrefix = (grantId: string): string => `grant-token/${grantId}/`
+
+export const granteeOf = ({ granteePrincipal, granteeServicePrincipal }: Grant): string | undefined =>
+  granteePrincipal ?? granteeServicePrincipal
 
 export const getGrant = (reader: StoreReader, key: Owner, grantId: string): Grant | undefined =>
   reader.get<Grant>(grantsPrefix(key) + grantId)
@@ -75,31 +81,34 @@ export function removeGrantsOf(tx: StoreTransaction, key: Owner): void {
 }
 
 function indexPaths(key: Owner, grant: Grant): string[] {
-  const { grantId, name, granteePrincipal, granteeServicePrincipal, retiringPrincipal } = grant
-  const grantee = granteePrincipal ?? granteeServicePrincipal
+  const { grantId, name } = grant
+  const grantee = granteeOf(grant)
+  const retiring = grant.retiringPrincipal ?? grant.retiringServicePrincipal
   return [
     ...(grantee === undefined ? [] : [granteePrefix(key, grantee) + grantId]),
     ...(name === undefined ? [] : [namedPrefix(key, name) + grantId]),
-    ...(retiringPrincipal === undefined
-      ? []
-      : [retirablePrefix(key.scope.region, retiringPrincipal) + ofKey(key) + grantId]),
+    ...(retiring === undefined ? [] : [retirablePrefix(key.scope.region, retiring) + ofKey(key) + grantId]),
   ]
 }
 
 /** By their ids. */
-export function* allGrants(reader: StoreReader, key: Owner): Generator<Grant> {
-  for (const [, grant] of reader.range<Grant>(grantsPrefix(key))) yield grant
+export function* allGrants(reader: StoreReader, key: Owner, afterId?: string): Generator<Grant> {
+  for (const [, grant] of reader.range<Grant>(grantsPrefix(key), following(grantsPrefix(key), afterId))) yield grant
 }
 
-export const grantsTo = (reader: StoreReader, key: Owner, grantee: string): Generator<Grant> =>
-  indexed(reader, key, granteePrefix(key, grantee))
+export const grantsTo = (reader: StoreReader, key: Owner, grantee: string, afterId?: string): Generator<Grant> =>
+  indexed(reader, key, granteePrefix(key, grantee), afterId)
 
 export const grantsNamed = (reader: StoreReader, key: Owner, name: string): Generator<Grant> =>
   indexed(reader, key, namedPrefix(key, name))
 
-function* indexed(reader: StoreReader, key: Owner, prefix: string): Generator<Grant> {
-  for (const [path] of reader.range(prefix)) yield getGrant(reader, key, path.slice(prefix.length))!
+function* indexed(reader: StoreReader, key: Owner, prefix: string, afterId?: string): Generator<Grant> {
+  for (const [path] of reader.range(prefix, following(prefix, afterId)))
+    yield getGrant(reader, key, path.slice(prefix.length))!
 }
+
+const following = (prefix: string, afterId: string | undefined): RangeOptions =>
+  afterId === undefined ? {} : { after: prefix + afterId }
 
 /** The account and key of another grant in the same partition. */
 export const ownerAt = ({ accountId, region, keyId }: GrantPlace, { partition }: Scope): Owner => ({

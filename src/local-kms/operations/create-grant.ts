@@ -7,12 +7,13 @@ import { fitsKey, grantOperations } from "../grants/operations.ts"
 import { countGrants, type Grant, type GrantConstraints, grantsNamed, putGrant } from "../grants/records.ts"
 import { issueToken } from "../grants/tokens.ts"
 import type { Key } from "../keys.ts"
-import { isKnownPrincipal } from "../principals/records.ts"
+import { findPrincipal, isKnownPrincipal } from "../principals/records.ts"
 import * as shape from "../shapes.ts"
 import { keyOperation } from "./operation.ts"
 
 const MAX_PAIRS = 8
 const MAX_VALUE_CHARACTERS = 384
+/** GRT-1.2 */
 const ID_BYTES = 32
 
 export const principalMember = { type: "string", min: 1, max: 256, pattern: /^[\w+=,.@:/-]+$/ } as const
@@ -45,6 +46,7 @@ const input = {
 
 type Input = shape.InputOf<typeof input>
 
+/** GRT-2.7 */
 export const CreateGrant = keyOperation({
   input,
   readOnly: false,
@@ -56,11 +58,13 @@ export const CreateGrant = keyOperation({
     const asked = requestedGrant(request, call)
     // GRT-2.5
     const same = request.Name === undefined ? undefined : findSame(call, key, asked)
+    // GRT-2.6
     if (same === undefined && countGrants(call.tx, key) >= call.quotas.grantsPerKey)
       throw limitExceeded(`${key.arn} has reached its quota of ${call.quotas.grantsPerKey} grants.`)
     if (request.DryRun) throw dryRunSucceeded()
     const grant = same ?? { ...asked, grantId: Buffer.from(randomBytes(ID_BYTES)).toString("hex") }
     if (same === undefined) putGrant(call.tx, key, grant)
+    // GRT-6.3
     call.notes.response = { grantId: grant.grantId, keyId: key.arn }
     return { GrantId: grant.grantId, GrantToken: issueToken(call.tx, key, grant) }
   },
@@ -106,6 +110,9 @@ function checkConstraints({ EncryptionContextEquals, EncryptionContextSubset }: 
     throw validation("Specify either EncryptionContextEquals or EncryptionContextSubset, but not both.")
   const context = EncryptionContextEquals ?? EncryptionContextSubset
   if (context === undefined) return
+  // It would pass for a constraint in policies (kms:GrantConstraintType) and constrain nothing.
+  if (EncryptionContextSubset !== undefined && Object.keys(context).length === 0)
+    throw validation("EncryptionContextSubset must have at least one encryption context pair.")
   if (key.keyUsage !== "ENCRYPT_DECRYPT")
     throw validation(`${key.arn} key usage is ${key.keyUsage}, which has no encryption context to constrain.`)
   if (Object.keys(context).length > MAX_PAIRS)
@@ -124,14 +131,20 @@ function requestedGrant(request: Input, call: Call): Omit<Grant, "grantId"> {
     createdAt: now,
     ...(grantPropagationMs > 0 && { effectiveAt: now + grantPropagationMs }),
     granteePrincipal: request.GranteePrincipal,
+    granteeId: uniqueId(call, request.GranteePrincipal),
     granteeServicePrincipal: request.GranteeServicePrincipal,
     retiringPrincipal: request.RetiringPrincipal,
+    retiringId: uniqueId(call, request.RetiringPrincipal),
     retiringServicePrincipal: request.RetiringServicePrincipal,
     issuingAccountId: call.principal.accountId,
     operations: [...new Set(request.Operations)],
     ...(Object.keys(Constraints).length > 0 && { constraints: Constraints }),
   }
 }
+
+/** GRT-4.6 */
+const uniqueId = ({ tx }: Call, arn: string | undefined): string | undefined =>
+  arn === undefined ? undefined : findPrincipal(tx, arn)?.id
 
 /** GRT-2.5: the grant that an identical request has made already. */
 function findSame(call: Call, key: Key, asked: Omit<Grant, "grantId">): Grant | undefined {
@@ -146,7 +159,9 @@ function identity(grant: Omit<Grant, "grantId">): string {
   const constraint = contextConstraint(constraints)
   return JSON.stringify([
     grant.granteePrincipal ?? grant.granteeServicePrincipal,
+    grant.granteeId,
     grant.retiringPrincipal ?? grant.retiringServicePrincipal,
+    grant.retiringId,
     grant.issuingAccountId,
     [...grant.operations].sort(),
     constraint && [constraint.type, sortedPairs(constraint.context)],

@@ -14,7 +14,7 @@ import {
   type Grant,
   type GrantPlace,
   getGrant,
-  grantsPrefix,
+  granteeOf,
   grantsTo,
   ownerAt,
   removeGrant,
@@ -24,6 +24,7 @@ import { findToken } from "../grants/tokens.ts"
 import { keyArn } from "../identifiers.ts"
 import type { Key } from "../keys.ts"
 import { pageOutput, readPage } from "../paging.ts"
+import { serviceHost } from "../services.ts"
 import * as shape from "../shapes.ts"
 import { CreateGrant, principalMember, servicePrincipalMember } from "./create-grant.ts"
 import { keyOperation, type Operation, type Output, operation } from "./operation.ts"
@@ -50,13 +51,20 @@ function existingGrant(call: Call, key: Parameters<typeof getGrant>[1], grantId:
   return grant
 }
 
+/** GRT-5.4 @throws KmsFault `ValidationException` */
+function requireService({ service }: Call, name: string): void {
+  if (service === undefined || serviceHost(service) !== name)
+    throw validation("Only a service principal can ask for its own grants.")
+}
+
 const grantEntry = (arn: string, { scope }: Call, grant: Grant): Output => {
   const { grantId, createdAt, name, granteePrincipal, granteeServicePrincipal } = grant
   const { retiringPrincipal, retiringServicePrincipal } = grant
   const members = {
     KeyId: arn,
     GrantId: grantId,
-    Name: name,
+    // AWS names every grant, though with nothing.
+    Name: name ?? "",
     CreationDate: new Date(createdAt),
     GranteePrincipal: granteePrincipal,
     GranteeServicePrincipal: granteeServicePrincipal,
@@ -83,40 +91,48 @@ const ListGrants = keyOperation({
   handle({ Limit, Marker, GrantId, GranteePrincipal, GranteeServicePrincipal }, call, key) {
     if (GranteePrincipal !== undefined && GranteeServicePrincipal !== undefined)
       throw validation("Specify either GranteePrincipal or GranteeServicePrincipal, but not both.")
-    if (GranteeServicePrincipal !== undefined && call.service === undefined)
-      throw validation("Only a service principal can ask for the grants of one.")
+    if (GranteeServicePrincipal !== undefined) requireService(call, GranteeServicePrincipal)
     if (GrantId !== undefined) checkGrantId(GrantId)
     const grantee = GranteePrincipal ?? GranteeServicePrincipal
-    const prefix = grantsPrefix(key)
-    const page = readPage("ListGrants", prefix, pageSize(Limit), Marker, function* (after) {
-      const found = grantee === undefined ? grantsFrom(call, key, after) : grantsTo(call.tx, key, grantee)
-      for (const grant of found) {
-        const path = prefix + grant.grantId
-        const isNext = after === undefined || path > after
-        if (isNext && (GrantId === undefined || GrantId === grant.grantId)) yield [path, grant]
-      }
+    const page = readPage("ListGrants", "", pageSize(Limit), Marker, function* (afterId) {
+      for (const grant of found(call, key, GrantId, grantee, afterId)) yield [grant.grantId, grant]
     })
     return pageOutput("Grants", { ...page, items: page.items.map((grant) => grantEntry(key.arn, call, grant)) })
   },
 })
 
-function* grantsFrom(call: Call, key: Key, after: string | undefined): Generator<Grant> {
-  if (after === undefined) yield* allGrants(call.tx, key)
-  else for (const [, grant] of call.tx.range<Grant>(grantsPrefix(key), { after })) yield grant
+/** GRT-5.6: by the index that the question has, in the order of the grants' ids. */
+function found(
+  { tx }: Call,
+  key: Key,
+  grantId: string | undefined,
+  grantee: string | undefined,
+  afterId: string | undefined,
+): Iterable<Grant> {
+  if (grantId === undefined)
+    return grantee === undefined ? allGrants(tx, key, afterId) : grantsTo(tx, key, grantee, afterId)
+  const grant = getGrant(tx, key, grantId)
+  if (grant === undefined || (afterId !== undefined && grantId <= afterId)) return []
+  return grantee === undefined || granteeOf(grant) === grantee ? [grant] : []
 }
 
 const ListRetirableGrants = operation({
   input: {
     Limit: shape.limit,
     Marker: shape.marker,
-    RetiringPrincipal: { ...principalMember, required: true },
+    RetiringPrincipal: principalMember,
+    RetiringServicePrincipal: servicePrincipalMember,
   },
   readOnly: true,
-  handle({ Limit, Marker, RetiringPrincipal }, call) {
+  handle({ Limit, Marker, RetiringPrincipal, RetiringServicePrincipal }, call) {
+    if ((RetiringPrincipal === undefined) === (RetiringServicePrincipal === undefined))
+      throw validation("Specify either RetiringPrincipal or RetiringServicePrincipal, but not both.")
+    if (RetiringServicePrincipal !== undefined) requireService(call, RetiringServicePrincipal)
     call.authorize("kms:ListRetirableGrants")
     // GRT-5.4: whose grants they are is the business of the principal's account only.
-    if (RetiringPrincipal.split(":")[4] !== call.scope.accountId) throw invalidPrincipal(RetiringPrincipal)
-    const prefix = retirablePrefix(call.scope.region, RetiringPrincipal)
+    if (RetiringPrincipal !== undefined && RetiringPrincipal.split(":")[4] !== call.scope.accountId)
+      throw invalidPrincipal(RetiringPrincipal)
+    const prefix = retirablePrefix(call.scope.region, (RetiringPrincipal ?? RetiringServicePrincipal)!)
     const page = readPage("ListRetirableGrants", prefix, pageSize(Limit), Marker, function* (after) {
       const entries = call.tx.range<GrantPlace>(prefix, after === undefined ? {} : { after })
       for (const [path, place] of entries) yield [path, { place, grantId: path.slice(-64) }]
@@ -129,6 +145,7 @@ const ListRetirableGrants = operation({
   },
 })
 
+/** GRT-5.3 */
 const RevokeGrant = keyOperation({
   input: { KeyId: shape.requiredKeyId, GrantId: { ...grantIdMember, required: true }, DryRun: shape.dryRun },
   readOnly: false,
@@ -181,6 +198,7 @@ const RetireGrant = operation({
     })
     if (input.DryRun) throw dryRunSucceeded()
     removeGrant(call.tx, key, grant)
+    // GRT-6.3
     call.notes.response = { keyId: key.arn }
     call.notes.additional = { grantId: grant.grantId }
     return {}

@@ -17,6 +17,8 @@ export interface AttachedPolicy {
 export interface GrantFinding {
   readonly grantId: string
   readonly allows: boolean
+  /** The grant names the account of the caller: an identity policy of the caller has to allow as well (POL-6.5). */
+  readonly throughAccount?: true
   /** For instance `the grantee is another principal`. */
   readonly why: string
 }
@@ -26,8 +28,11 @@ export interface PolicySet {
   readonly keyPolicy?: Policy
   /** The caller's own and those of its groups; of an account root there are none. */
   readonly identityPolicies: readonly AttachedPolicy[]
-  /** Asked only where policies do not settle the request. Returns findings about the key's grants, matched already. */
-  readonly grants?: (request: PolicyRequest) => readonly GrantFinding[]
+  /**
+   * Asked only where policies do not settle the request, and read no further than to the first that allows. Returns
+   * findings about the key's grants, matched already.
+   */
+  readonly grants?: (request: PolicyRequest) => Iterable<GrantFinding>
 }
 
 export interface StatementReference {
@@ -48,7 +53,8 @@ export type Allowed = { readonly allowed: true } /** The key policy names the ca
   | { readonly by: "identityPolicy"; readonly statements: readonly [StatementReference] }
   /** An account's root may do in its account what needs no key policy. */
   | { readonly by: "root"; readonly statements: readonly [] }
-  | { readonly by: "grant"; readonly grantId: string; readonly statements: readonly [] }
+  /** With the statement of an identity policy where the grant names the account. */
+  | { readonly by: "grant"; readonly grantId: string; readonly statements: readonly StatementReference[] }
 )
 
 export type Refused = { readonly allowed: false } & (
@@ -64,7 +70,9 @@ export type Refused = { readonly allowed: false } & (
 export function evaluate(request: PolicyRequest, policies: PolicySet): Decision {
   const context = requestContext(request)
   const action = request.action.toLowerCase()
-  const keyPolicy = isKeyRequest(request) ? policies.keyPolicy : undefined
+  // POL-6.8: a key policy has no say in the retiring of grants, not even by a Deny.
+  const isAsked = isKeyRequest(request) && findAction(action)?.authority !== "grant"
+  const keyPolicy = isAsked ? policies.keyPolicy : undefined
   const inKeyPolicy = keyPolicy === undefined ? {} : scan(keyPolicy, request, action, context("key"))
   if (inKeyPolicy.deny !== undefined) return explicitDeny(reference(inKeyPolicy.deny, "key policy", "key"))
 
@@ -174,7 +182,7 @@ function decideOnKey(
   const isSameAccount = caller.accountId === resourceAccountId || caller.type === "AWSService"
   // POL-6.4
   if (!isSameAccount && action?.crossAccount !== true) return implicitDeny("crossAccount")
-  if (action?.authority === "grant") return decideByGrant(request, policies) ?? implicitDeny("grant")
+  if (action?.authority === "grant") return decideByGrant(request, policies, identityAllow) ?? implicitDeny("grant")
   if (isSameAccount && direct !== undefined)
     return { allowed: true, by: "keyPolicy", statements: [reference(direct, "key policy", "key")] }
   // POL-6.3
@@ -185,11 +193,22 @@ function decideOnKey(
     const statements = identityAllow === undefined ? [inKeyPolicy] : [inKeyPolicy, identityAllow]
     return { allowed: true, by: "accountDelegation", statements }
   }
-  return decideByGrant(request, policies) ?? implicitDeny(named === undefined ? "keyPolicy" : "identityPolicy")
+  return (
+    decideByGrant(request, policies, identityAllow) ??
+    implicitDeny(named === undefined ? "keyPolicy" : "identityPolicy")
+  )
 }
 
 /** POL-6.5: a grant is enough by itself, also for a grantee in another account. */
-function decideByGrant(request: PolicyRequest, { grants }: PolicySet): Allowed | undefined {
-  const grant = grants?.(request).find(({ allows }) => allows)
-  return grant === undefined ? undefined : { allowed: true, by: "grant", grantId: grant.grantId, statements: [] }
+function decideByGrant(
+  request: PolicyRequest,
+  { grants }: PolicySet,
+  identityAllow: StatementReference | undefined,
+): Allowed | undefined {
+  for (const { grantId, allows, throughAccount } of grants?.(request) ?? []) {
+    if (!allows) continue
+    if (!throughAccount) return { allowed: true, by: "grant", grantId, statements: [] }
+    if (identityAllow !== undefined) return { allowed: true, by: "grant", grantId, statements: [identityAllow] }
+  }
+  return undefined
 }

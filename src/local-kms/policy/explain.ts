@@ -1,3 +1,4 @@
+import { findAction } from "./actions.ts"
 import { type CompiledStatement, compiled } from "./compile.ts"
 import { requestContext } from "./context.ts"
 import { accessDeniedMessage } from "./denial.ts"
@@ -51,7 +52,7 @@ export function explain(request: PolicyRequest, policies: PolicySet): Explanatio
   const context = requestContext(request)
   const decision = evaluate(request, policies)
   const explained: PolicyExplanation[] = []
-  if (policies.keyPolicy !== undefined && isKeyRequest(request))
+  if (policies.keyPolicy !== undefined && isKeyRequest(request) && findAction(request.action)?.authority !== "grant")
     explained.push(explainPolicy("key policy", policies.keyPolicy, request, context("key")))
   for (const { policy, name, inheritedFrom } of policies.identityPolicies)
     explained.push({
@@ -63,7 +64,7 @@ export function explain(request: PolicyRequest, policies: PolicySet): Explanatio
     decision,
     ...(decision.allowed ? {} : { message: accessDeniedMessage(request, decision) }),
     policies: explained,
-    grants: isKeyRequest(request) ? (policies.grants?.(request) ?? []) : [],
+    grants: isKeyRequest(request) ? [...(policies.grants?.(request) ?? [])] : [],
   }
 }
 

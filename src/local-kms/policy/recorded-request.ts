@@ -1,6 +1,6 @@
 import { isIP } from "node:net"
 import type { AuditEvent } from "../audit.ts"
-import { findAction } from "./actions.ts"
+import { findAction, hasConditionKey } from "./actions.ts"
 import {
   aliasCondition,
   type ConditionValues,
@@ -49,7 +49,7 @@ interface Use {
 function recordedUses(event: AuditEvent, keyArn: string, parameters: RequestParameters): Use[] {
   if (event.eventName === "ReEncrypt") return recordedReEncrypt(event, keyArn, parameters)
   const action = findAction(`kms:${event.eventName}`)
-  if (action === undefined || action.authority === "identity") return []
+  if (action === undefined || action.authority !== "key") return []
   const context = grantConstraint(parameters)?.context ?? parameters.encryptionContext
   return [{ action: action.name, parameters, context }]
 }
@@ -106,8 +106,13 @@ function originConditions(event: AuditEvent, action: string): ConditionValues {
     "aws:UserAgent": event.userAgent,
     ...(isIP(event.sourceIPAddress) === 0 ? {} : { "aws:SourceIp": event.sourceIPAddress }),
     ...(service === undefined ? {} : { "kms:ViaService": `${service}.${event.awsRegion}.amazonaws.com` }),
-    ...(action === "kms:CreateGrant" ? { "kms:GrantIsForAWSResource": String(service !== undefined) } : {}),
+    ...(isAboutGrants(action) ? { "kms:GrantIsForAWSResource": String(service !== undefined) } : {}),
   }
+}
+
+function isAboutGrants(name: string): boolean {
+  const action = findAction(name)
+  return action !== undefined && hasConditionKey(action, "kms:GrantIsForAWSResource")
 }
 
 /** From `userIdentity`, which names the role behind a session as its issuer. */

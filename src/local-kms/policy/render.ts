@@ -20,7 +20,8 @@ const refer = ({ policy, ...statement }: StatementReference): string => `${polic
 const missing = {
   keyPolicy: "No statement of the key policy allows it, neither for the caller nor for the caller's account.",
   identityPolicy: "An identity policy would have to allow it, and none does.",
-  grant: "Only a grant allows this action: the retiring principal, or a grantee with RetireGrant, may retire it.",
+  grant:
+    "Only a grant allows this action: its retiring principal, a grantee with RetireGrant, or the account may retire it.",
   crossAccount: "The action is never allowed from another account.",
 } as const
 
@@ -43,8 +44,12 @@ export function describeDecision(decision: Decision): string {
       return `Allowed by ${refer(decision.statements[0])}; no key policy has a say in it.`
     case "root":
       return "Allowed: the caller is the account's root, and no key policy has a say in it."
-    case "grant":
-      return `Allowed by the grant ${decision.grantId}.`
+    case "grant": {
+      const [inIdentityPolicy] = decision.statements.map(refer)
+      const together =
+        inIdentityPolicy === undefined ? "" : `, which names the account, together with ${inIdentityPolicy}`
+      return `Allowed by the grant ${decision.grantId}${together}.`
+    }
   }
 }
 

@@ -11,7 +11,7 @@ export interface ReplayOptions {
   /** The identity policies that count for a caller, today's: events do not tell. */
   readonly identityPolicies: (caller: Caller) => readonly AttachedPolicy[]
   /** Today's grants; without them, calls that a grant allowed appear as refused. */
-  readonly grants?: (request: PolicyRequest) => readonly GrantFinding[]
+  readonly grants?: (request: PolicyRequest) => Iterable<GrantFinding>
 }
 
 export interface ReplayedCall {
