@@ -6,6 +6,7 @@ const library = {
   index: "src/index.ts",
   cost: "src/cost/index.ts",
   "local-kms": "src/local-kms/index.ts",
+  nbd: "src/nbd/index.ts",
   s3: "src/s3/index.ts",
   testing: "src/testing/index.ts",
 }

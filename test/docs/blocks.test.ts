@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest"
 import * as cost from "../../src/cost/index.ts"
 import * as main from "../../src/index.ts"
 import * as localKms from "../../src/local-kms/index.ts"
+import * as nbd from "../../src/nbd/index.ts"
 import * as s3 from "../../src/s3/index.ts"
 import { isCode, isRun, programOf } from "./blocks.ts"
 import { readTexts } from "./clauses.ts"
@@ -35,6 +36,7 @@ describe("the code of the documentation", () => {
       "kms-envelope": main,
       "kms-envelope/cost": cost,
       "kms-envelope/local-kms": localKms,
+      "kms-envelope/nbd": nbd,
       "kms-envelope/s3": s3,
     }
     const require = createRequire(import.meta.url)

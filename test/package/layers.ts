@@ -13,6 +13,7 @@ const layers: Readonly<Record<string, number>> = {
   "local-kms": 3,
   format: 2,
   crypto: 2,
+  nbd: 2,
   cost: 1,
   core: 1,
 }

@@ -1,0 +1,256 @@
+import type { Socket } from "node:net"
+import type { TlsOptions } from "node:tls"
+import { malformed } from "../core/index.ts"
+import type { Exports } from "./exports.ts"
+import {
+  CLIENT_FLAGS_LENGTH,
+  greeting,
+  OPTION_HEADER_LENGTH,
+  type OptionHeader,
+  parseClientFlags,
+  parseOptionHeader,
+} from "./handshake.ts"
+import { createIntake } from "./intake.ts"
+import { type Agreement, type Answer, type Negotiation, negotiate, type TlsMode } from "./negotiation.ts"
+import { createOutbox, type Slabs } from "./outbox.ts"
+import { receiveIntoOwnMemory } from "./own-memory.ts"
+import type { Payloads } from "./payloads.ts"
+import { secure } from "./secure.ts"
+import type { Counters } from "./stats.ts"
+import { type Transmission, transmit } from "./transmission.ts"
+
+export interface ConnectionOptions {
+  readonly exports: Exports
+  readonly tlsMode: TlsMode
+  /** Present unless the mode is `none`. */
+  readonly tls: TlsOptions | undefined
+  readonly handshakeSeconds: number
+  readonly maxRequests: number
+  readonly maxBytes: number
+  readonly slabs: Slabs
+  readonly payloads: Payloads
+  readonly counters: Counters
+  readonly onError: (error: unknown) => void
+}
+
+export interface Connection {
+  /** Resolves when the connection is closed and no request of it is under way. */
+  readonly done: Promise<void>
+  /** NBD-5.4: takes no more requests, answers those it has, closes. */
+  stop(): void
+  /** Closes at once. */
+  destroy(): void
+}
+
+/** NBD-1.3. Bytes of an option's data, and options of one connection. */
+const MAX_OPTION_LENGTH = 64 * 1024
+const MAX_OPTIONS = 128
+/** Time for a client to take the last replies and close. */
+const LINGER_MILLISECONDS = 5000
+
+/** Serves one client, from greeting to end. @param accepted just accepted, nothing read */
+export function serveConnection(accepted: Socket, options: ConnectionOptions): Connection {
+  const { counters } = options
+  const intake = createIntake()
+  let resolve!: () => void
+  const done = new Promise<void>((onDone) => {
+    resolve = onDone
+  })
+  let socket = accepted
+  let negotiation: Negotiation | undefined
+  let transmission: Transmission | undefined
+  let pending: OptionHeader | undefined
+  let optionData: Buffer | undefined
+  let optionCount = 0
+  /** Nothing more is read: the last replies are going out, or TLS is being set up. */
+  let deaf = false
+  let reading = true
+  let finishing = false
+  let closed = false
+
+  const deadline = setTimeout(() => fail(), options.handshakeSeconds * 1000)
+  deadline.unref()
+
+  const settle = (): void => {
+    if (closed && (transmission === undefined || transmission.inFlight === 0)) resolve()
+  }
+
+  const onClose = (): void => {
+    closed = true
+    deaf = true
+    clearTimeout(deadline)
+    transmission?.stop()
+    counters.connections--
+    settle()
+  }
+
+  /** The client's doing, or its absence. */
+  const fail = (): void => {
+    if (closed) return
+    counters.connectionsFailed++
+    destroy()
+  }
+
+  const destroy = (): void => {
+    deaf = true
+    socket.destroy()
+  }
+
+  /** Closes when what was written has gone out. */
+  const finish = (): void => {
+    deaf = true
+    if (finishing || closed) return
+    finishing = true
+    socket.destroySoon()
+    setTimeout(() => socket.destroy(), LINGER_MILLISECONDS).unref()
+  }
+
+  const finishWhenAnswered = (): void => {
+    if (transmission?.ended === true && transmission.inFlight === 0) finish()
+    settle()
+  }
+
+  const readFlags = (): boolean => {
+    const bytes = intake.take(CLIENT_FLAGS_LENGTH)
+    if (bytes === undefined) return false
+    const { fixedNewstyle, noZeroes } = parseClientFlags(bytes)
+    if (!fixedNewstyle) throw malformed("the client does not speak the fixed newstyle handshake")
+    negotiation = negotiate({ exports: options.exports, tls: options.tlsMode, noZeroes })
+    return true
+  }
+
+  const readOption = (): boolean => {
+    if (!intake.ready()) return false
+    if (pending === undefined) {
+      const bytes = intake.take(OPTION_HEADER_LENGTH)
+      if (bytes === undefined) return false
+      pending = parseOptionHeader(bytes)
+      if (++optionCount > MAX_OPTIONS) throw malformed("the client sends options without end")
+      if (pending.length > MAX_OPTION_LENGTH) intake.skip(pending.length)
+      else {
+        optionData = Buffer.allocUnsafeSlow(pending.length)
+        intake.collect(optionData)
+      }
+      return true
+    }
+    const { option } = pending
+    const data = optionData
+    pending = undefined
+    optionData = undefined
+    follow(data === undefined ? negotiation!.refuseTooBig(option) : negotiation!.answer(option, data))
+    return true
+  }
+
+  const follow = ({ replies, next }: Answer): void => {
+    socket.cork()
+    for (const reply of replies) socket.write(reply)
+    socket.uncork()
+    if (next === "option") return
+    if (next === "close") finish()
+    else if (next === "tls") startTls().catch(fail)
+    else begin(next)
+  }
+
+  const begin = (agreement: Agreement): void => {
+    clearTimeout(deadline)
+    const { maxRequests, maxBytes, payloads, slabs, onError } = options
+    const outbox = createOutbox(socket, slabs)
+    const onSent = (): void => {
+      if (closed || transmission!.ended) finishWhenAnswered()
+      else if (!transmission!.full) advance()
+    }
+    transmission = transmit({ agreement, intake, outbox, payloads, counters, maxRequests, maxBytes, onError, onSent })
+  }
+
+  const startTls = async (): Promise<void> => {
+    // NBD-2.4: what came in the clear behind STARTTLS must not be taken for what TLS protects.
+    if (intake.waiting > 0) throw malformed("bytes follow STARTTLS before its answer")
+    deaf = true
+    socket.removeListener("data", onData)
+    const plain = socket
+    plain.removeListener("end", onEnd)
+    const encrypted = await secure(plain, options.tls!)
+    socket = encrypted
+    encrypted.on("error", () => {})
+    encrypted.on("end", onEnd)
+    encrypted.on("close", () => plain.destroy())
+    negotiation!.secured()
+    deaf = false
+    reading = true
+    encrypted.on("data", onData)
+  }
+
+  const step = (): boolean => {
+    if (deaf) return false
+    if (negotiation === undefined) return readFlags()
+    if (transmission === undefined) return readOption()
+    transmission.pump()
+    return false
+  }
+
+  /** Uses what has arrived; what keeps it from that stops the reading too, until it is out of the way. */
+  const advance = (): void => {
+    try {
+      while (step());
+    } catch {
+      fail()
+      return
+    }
+    finishWhenAnswered()
+    if (closed || wantsMore() === reading) return
+    reading = !reading
+    if (reading) socket.resume()
+    else socket.pause()
+  }
+
+  const wantsMore = (): boolean => !deaf && transmission?.full !== true && transmission?.ended !== true
+
+  const onData = (chunk: Buffer): void => {
+    for (let at = 0; at < chunk.length; ) {
+      const target = intake.target()
+      const length = Math.min(target.length, chunk.length - at)
+      target.set(chunk.subarray(at, at + length))
+      intake.filled(length)
+      at += length
+    }
+    advance()
+  }
+
+  /** Without DISC, but with no more to say: what it asked for is answered. */
+  const onEnd = (): void => {
+    if (transmission === undefined) {
+      destroy()
+      return
+    }
+    transmission.stop()
+    finishWhenAnswered()
+  }
+
+  const received = (): boolean => {
+    advance()
+    return wantsMore()
+  }
+
+  counters.connections++
+  counters.connectionsTotal++
+  if (options.tlsMode === "none") socket = receiveIntoOwnMemory(accepted, intake, received)
+  if (socket === accepted) socket.on("data", onData)
+  const outer = socket
+  outer.on("error", () => {})
+  outer.on("close", onClose)
+  outer.on("end", onEnd)
+  socket.write(greeting())
+  socket.resume()
+
+  return {
+    done,
+    stop() {
+      if (transmission === undefined) destroy()
+      else {
+        transmission.stop()
+        finishWhenAnswered()
+      }
+    },
+    destroy,
+  }
+}

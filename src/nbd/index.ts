@@ -1,0 +1,5 @@
+export type { BlockDevice, Extent, WriteFlags, ZeroFlags } from "./device.ts"
+export type { ExportOptions } from "./exports.ts"
+export type { NbdTlsOptions } from "./secure.ts"
+export { type NbdAddress, type NbdOptions, type NbdServer, serveNbd } from "./server.ts"
+export type { NbdStats } from "./stats.ts"
