@@ -1,7 +1,7 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand } from "@aws-sdk/client-kms"
 import { describe, expect, test } from "vitest"
 import { LocalKms } from "../../src/local-kms/index.ts"
-import { bytes, createKey, DAY_MS, memoryKms, type Send, sendTo, temporaryFolder } from "./helpers.ts"
+import { ACCOUNT, bytes, createKey, DAY_MS, memoryKms, type Send, sendTo, temporaryFolder } from "./helpers.ts"
 
 /** What users of other emulators complained of, by emulator and number of the issue. */
 
@@ -138,6 +138,61 @@ test("multi-Region keys are missing (floci #4104, ministack #1566)", async () =>
   const { CiphertextBlob } = await send("Encrypt", { KeyId: keyId, Plaintext: bytes(5) })
   const abroad = sendTo(kms.directClient({ region: "eu-west-1" }))
   expect((await abroad("Decrypt", { CiphertextBlob })).Plaintext).toEqual(bytes(5))
+})
+
+const APP = `arn:aws:iam::${ACCOUNT}:role/App`
+const grantOn = (KeyId: string, more: object = {}) => ({
+  KeyId,
+  GranteePrincipal: APP,
+  Operations: ["Encrypt"],
+  ...more,
+})
+
+test("grants are missing (local-kms #31)", async () => {
+  const { kms, send } = memoryKms()
+  const { arn } = await createKey(send)
+  const app = sendTo(kms.directClient({ principal: APP }))
+  const encrypt = () => app("Encrypt", { KeyId: arn, Plaintext: bytes(1) })
+  await expect(encrypt()).rejects.toMatchObject({ name: "AccessDeniedException" })
+  const { GrantId } = await send("CreateGrant", grantOn(arn))
+  await encrypt()
+  await send("RevokeGrant", { KeyId: arn, GrantId })
+  await expect(encrypt()).rejects.toMatchObject({ name: "AccessDeniedException" })
+})
+
+test("grants are kept and not evaluated, tokens neither (moto, localstack, floci)", async () => {
+  const { kms, send } = memoryKms({ grantPropagationSeconds: 300 })
+  const { arn } = await createKey(send)
+  const Constraints = { EncryptionContextEquals: { tenant: "42" } }
+  const { GrantToken } = await send("CreateGrant", grantOn(arn, { Constraints }))
+  const app = sendTo(kms.directClient({ principal: APP }))
+  const encrypt = (tenant: string, GrantTokens: string[]) =>
+    app("Encrypt", { KeyId: arn, Plaintext: bytes(1), EncryptionContext: { tenant }, GrantTokens })
+  await encrypt("42", [GrantToken])
+  await expect(encrypt("43", [GrantToken])).rejects.toMatchObject({ name: "AccessDeniedException" })
+  await expect(encrypt("42", [])).rejects.toMatchObject({ name: "AccessDeniedException" })
+  await expect(encrypt("42", ["any text"])).rejects.toMatchObject({ name: "InvalidGrantTokenException" })
+})
+
+test("a grant of one key is found by its name on another (localstack #7910)", async () => {
+  const { send } = memoryKms()
+  const [one, other] = [await createKey(send), await createKey(send)]
+  const first = await send("CreateGrant", grantOn(one.keyId, { Name: "same" }))
+  const second = await send("CreateGrant", grantOn(other.keyId, { Name: "same" }))
+  expect(second.GrantId).not.toBe(first.GrantId)
+  for (const [{ keyId, arn }, { GrantId }] of [
+    [one, first],
+    [other, second],
+  ] as const)
+    expect((await send("ListGrants", { KeyId: keyId })).Grants).toMatchObject([{ GrantId, KeyId: arn, Name: "same" }])
+})
+
+test("ListGrants is missing, so that Ansible cannot look at a key (floci #1050)", async () => {
+  const { send } = memoryKms()
+  const { keyId } = await createKey(send)
+  expect(await send("ListGrants", { KeyId: keyId })).toMatchObject({ Grants: [], Truncated: false })
+  const { GrantId } = await send("CreateGrant", grantOn(keyId))
+  expect((await send("ListGrants", { KeyId: keyId })).Grants).toMatchObject([{ GrantId, GranteePrincipal: APP }])
 })
 
 test("a key is lost between two tests (moto #7845)", async () => {

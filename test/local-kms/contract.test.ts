@@ -1,5 +1,6 @@
 import {
   CreateAliasCommand,
+  CreateGrantCommand,
   CreateKeyCommand,
   DecryptCommand,
   DeleteAliasCommand,
@@ -15,11 +16,15 @@ import {
   InvalidCiphertextException,
   type KMSClient,
   ListAliasesCommand,
+  ListGrantsCommand,
   ListKeysCommand,
+  ListRetirableGrantsCommand,
   NotFoundException,
   paginateListAliases,
   paginateListKeys,
   ReEncryptCommand,
+  RetireGrantCommand,
+  RevokeGrantCommand,
   UpdateAliasCommand,
 } from "@aws-sdk/client-kms"
 import { describe, expect, test } from "vitest"
@@ -273,6 +278,80 @@ describe.each(Object.entries(doors))("through %s", (_name, { isSdk, ...door }) =
       const own = names.filter((name) => !name.startsWith("alias/aws/"))
       expect(own).toEqual(["alias/n0", "alias/n1", "alias/n2", "alias/n3", "alias/n4"])
     })
+
+  test("a grant is made, listed in pages, retired by its token and revoked", async () => {
+    const { client, keyId, arn } = await setUp()
+    const grantee = `arn:aws:iam::${ACCOUNT}:role/App`
+    const made = []
+    for (let i = 0; i < 5; i++)
+      made.push(
+        await client.send(
+          new CreateGrantCommand({
+            KeyId: keyId,
+            GranteePrincipal: grantee,
+            RetiringPrincipal: `arn:aws:iam::${ACCOUNT}:root`,
+            Operations: ["Decrypt", "GenerateDataKey"],
+            Constraints: { EncryptionContextSubset: { tenant: String(i) } },
+            Name: `n${i}`,
+          }),
+        ),
+      )
+    const ids = made.map(({ GrantId }) => GrantId!).sort()
+    const first = await client.send(new ListGrantsCommand({ KeyId: arn, Limit: 3 }))
+    expect(first.Truncated).toBe(true)
+    const second = await client.send(new ListGrantsCommand({ KeyId: arn, Limit: 3, Marker: first.NextMarker! }))
+    expect(second.Truncated).toBe(false)
+    expect([...first.Grants!, ...second.Grants!].map(({ GrantId }) => GrantId)).toEqual(ids)
+    const zero = made[0]!.GrantId!
+    const { Grants } = await client.send(new ListGrantsCommand({ KeyId: keyId, GrantId: zero }))
+    expect(Grants).toEqual([
+      {
+        KeyId: arn,
+        GrantId: zero,
+        Name: "n0",
+        CreationDate: expect.any(Date),
+        GranteePrincipal: grantee,
+        RetiringPrincipal: `arn:aws:iam::${ACCOUNT}:root`,
+        IssuingAccount: `arn:aws:iam::${ACCOUNT}:root`,
+        Operations: ["Decrypt", "GenerateDataKey"],
+        Constraints: { EncryptionContextSubset: { tenant: "0" } },
+      },
+    ])
+    const retirable = new ListRetirableGrantsCommand({ RetiringPrincipal: `arn:aws:iam::${ACCOUNT}:root` })
+    expect((await client.send(retirable)).Grants).toHaveLength(5)
+    await client.send(new RetireGrantCommand({ GrantToken: made[0]!.GrantToken }))
+    await client.send(new RetireGrantCommand({ KeyId: arn, GrantId: made[1]!.GrantId }))
+    const revoke = new RevokeGrantCommand({ KeyId: keyId, GrantId: made[2]!.GrantId })
+    await client.send(revoke)
+    expect((await client.send(retirable)).Grants).toHaveLength(2)
+    const gone = await failure(client.send(revoke))
+    expect(gone).toMatchObject({ name: "NotFoundException", message: `Grant ID ${made[2]!.GrantId} not found` })
+    if (isSdk) expect(gone).toBeInstanceOf(NotFoundException)
+  })
+
+  test("a grant lets its grantee in on its context, from the next request on and until it is revoked", async () => {
+    const { client, as } = await door.open()
+    const KeyId = (await client.send(new CreateKeyCommand({}))).KeyMetadata!.Arn!
+    const grantee = `arn:aws:iam::${ACCOUNT}:role/App`
+    const app = await as(grantee)
+    const encrypt = (tenant: string) =>
+      app.send(new EncryptCommand({ KeyId, Plaintext: bytes(3), EncryptionContext: { tenant } }))
+    expect((await failure(encrypt("42"))).name).toBe("AccessDeniedException")
+    const { GrantId } = await client.send(
+      new CreateGrantCommand({
+        KeyId,
+        GranteePrincipal: grantee,
+        Operations: ["Encrypt"],
+        Constraints: { EncryptionContextEquals: { tenant: "42" } },
+      }),
+    )
+    expect((await encrypt("42")).KeyId).toBe(KeyId)
+    expect((await failure(encrypt("43"))).name).toBe("AccessDeniedException")
+    const more = new CreateGrantCommand({ KeyId, GranteePrincipal: grantee, Operations: ["Decrypt"] })
+    expect((await failure(app.send(more))).name).toBe("AccessDeniedException")
+    await client.send(new RevokeGrantCommand({ KeyId, GrantId }))
+    expect((await failure(encrypt("42"))).name).toBe("AccessDeniedException")
+  })
 
   test("DryRun checks everything and does nothing", async () => {
     const { client, keyId } = await setUp()

@@ -9,7 +9,12 @@ export interface Door {
   /** Errors are the SDK's own classes. */
   readonly isSdk: boolean
   /** The KMS ends with the test. */
-  open(options?: LocalKmsOptions): Promise<{ readonly client: KMSClient; readonly kms: LocalKms }>
+  open(options?: LocalKmsOptions): Promise<{
+    readonly client: KMSClient
+    readonly kms: LocalKms
+    /** A client of somebody else. */
+    as(principal: string): Promise<KMSClient>
+  }>
 }
 
 export const doors: Record<string, Door> = {
@@ -17,21 +22,23 @@ export const doors: Record<string, Door> = {
     isSdk: true,
     async open(options) {
       const kms = disposed(LocalKms.inMemory(options))
-      return { kms, client: kms.client() }
+      return { kms, client: kms.client(), as: async (principal) => kms.client({ principal }) }
     },
   },
   "the direct client, in memory": {
     isSdk: false,
     async open(options) {
       const kms = disposed(LocalKms.inMemory(options))
-      return { kms, client: kms.directClient() as unknown as KMSClient }
+      const as = (principal?: string): KMSClient =>
+        kms.directClient(principal === undefined ? {} : { principal }) as unknown as KMSClient
+      return { kms, client: as(), as: async (principal) => as(principal) }
     },
   },
   "the SDK's client, on disk": {
     isSdk: true,
     async open(options) {
       const kms = disposed(await LocalKms.open(await temporaryFolder(), options))
-      return { kms, client: kms.client() }
+      return { kms, client: kms.client(), as: async (principal) => kms.client({ principal }) }
     },
   },
   "the SDK's client, over HTTP, on disk": {
@@ -39,18 +46,21 @@ export const doors: Record<string, Door> = {
     async open(options) {
       const kms = disposed(await LocalKms.open(await temporaryFolder(), options))
       const { endpoint } = await kms.listen({ port: 0 })
-      const credentials = await kms.accessKeys.create({ principal: `arn:aws:iam::${kms.accountId}:root` })
-      const client = new sdk.KMSClient({ endpoint, region: kms.region, credentials })
-      // Client and server agree on the time, however the test moves it.
-      client.middlewareStack.add(
-        (next) => (args) => {
-          client.config.systemClockOffset = (options?.clock?.() ?? Date.now()) - Date.now()
-          return next(args)
-        },
-        { step: "initialize" },
-      )
-      onTestFinished(() => client.destroy())
-      return { kms, client }
+      const as = async (principal: string): Promise<KMSClient> => {
+        const credentials = await kms.accessKeys.create({ principal })
+        const client = new sdk.KMSClient({ endpoint, region: kms.region, credentials })
+        // Client and server agree on the time, however the test moves it.
+        client.middlewareStack.add(
+          (next) => (args) => {
+            client.config.systemClockOffset = (options?.clock?.() ?? Date.now()) - Date.now()
+            return next(args)
+          },
+          { step: "initialize" },
+        )
+        onTestFinished(() => client.destroy())
+        return client
+      }
+      return { kms, client: await as(`arn:aws:iam::${kms.accountId}:root`), as }
     },
   },
 }

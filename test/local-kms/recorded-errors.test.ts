@@ -24,6 +24,9 @@ const arnOf = (keyId: string, region = REGION): string => `arn:aws:kms:${region}
 const failed = (value: string, path: string, constraint: string): string =>
   `1 validation error detected: ${value} at '${path}' failed to satisfy constraint: ${constraint}`
 
+const APP = `arn:aws:iam::${ACCOUNT}:role/App`
+const grantOn = ({ arn }: Prepared): object => ({ KeyId: arn, GranteePrincipal: APP, Operations: ["Encrypt"] })
+
 /** Replies of AWS KMS as recorded there, for the operations that exist here. */
 const rows: readonly Row[] = [
   {
@@ -32,6 +35,21 @@ const rows: readonly Row[] = [
     when: "DryRun is set",
     call: (send, { keyId }) => send("GenerateDataKey", { KeyId: keyId, KeySpec: "AES_256", DryRun: true }),
   },
+  ...Object.entries({
+    CreateGrant: (key: Prepared) => grantOn(key),
+    RevokeGrant: (key: Prepared, GrantId: string) => ({ KeyId: key.arn, GrantId }),
+    RetireGrant: (key: Prepared, GrantId: string) => ({ KeyId: key.arn, GrantId }),
+  }).map(
+    ([operation, input]): Row => ({
+      name: "DryRunOperationException",
+      message: "The request would have succeeded, but the DryRun option is set.",
+      when: `DryRun is set in ${operation}`,
+      async call(send, key) {
+        const { GrantId } = await send("CreateGrant", grantOn(key))
+        return send(operation, { ...input(key, GrantId), DryRun: true })
+      },
+    }),
+  ),
   {
     name: "IncorrectKeyException",
     message: "The key ID in the request does not identify a CMK that can perform this operation.",
@@ -68,6 +86,20 @@ const rows: readonly Row[] = [
       call: (send) => send("DescribeKey", { KeyId }),
     }),
   ),
+  ...["CreateGrant", "ListGrants", "RevokeGrant", "RetireGrant"].map(
+    (operation): Row => ({
+      name: "NotFoundException",
+      message: `Key '${arnOf(UNKNOWN_ID)}' does not exist`,
+      when: `${operation} names no key`,
+      call: (send, key) => send(operation, { ...grantOn(key), GrantId: "0".repeat(64), KeyId: arnOf(UNKNOWN_ID) }),
+    }),
+  ),
+  {
+    name: "NotFoundException",
+    message: "Invalid keyId 'fake-key-id'",
+    when: "CreateGrant names no key at all",
+    call: (send, key) => send("CreateGrant", { ...grantOn(key), KeyId: "fake-key-id" }),
+  },
   {
     name: "NotFoundException",
     message: ({ keyId }) => `Key '${arnOf(keyId, "eu-west-1")}' does not exist`,
@@ -214,6 +246,24 @@ const otherKeys: Record<
     await send("DisableKey", { KeyId: keyId })
     const error = await failure(send("RotateKeyOnDemand", { KeyId: keyId }))
     return { error, name: "DisabledException", message: `${arn} is disabled.` }
+  },
+  "a disabled key to grant, and one to use by a grant": async (send, kms) => {
+    const { keyId, arn } = await createKey(send)
+    const grant = { KeyId: keyId, GranteePrincipal: APP, Operations: ["Encrypt"] }
+    await send("CreateGrant", grant)
+    await send("DisableKey", { KeyId: keyId })
+    const used = await failure(
+      sendTo(kms.directClient({ principal: APP }))("Encrypt", { KeyId: arn, Plaintext: bytes(1) }),
+    )
+    const expected = { name: "DisabledException", message: `${arn} is disabled.` }
+    expect(used).toMatchObject(expected)
+    return { error: await failure(send("CreateGrant", grant)), ...expected }
+  },
+  "a key to grant that waits for its import": async (send) => {
+    const { keyId, arn } = await createKey(send, { Origin: "EXTERNAL" })
+    const grant = { KeyId: keyId, GranteePrincipal: APP, Operations: ["Encrypt"] }
+    const message = `${arn} is pending import.`
+    return { error: await failure(send("CreateGrant", grant)), name: "KMSInvalidStateException", message }
   },
   "an algorithm longer than the HMAC key": async (send) => {
     const { keyId } = await hmacKey(send, "HMAC_224")
@@ -438,6 +488,25 @@ const unrecorded: readonly Row[] = [
     message: "The grant token is not valid.",
     when: "a grant token is unknown",
     call: (send, { keyId }) => send("DescribeKey", { KeyId: keyId, GrantTokens: ["token"] }),
+  },
+  {
+    name: "InvalidArnException",
+    message: `ARN does not refer to a valid principal: arn:aws:iam::${ACCOUNT}:group/Admins`,
+    when: "a grant is to a group",
+    call: (send, key) =>
+      send("CreateGrant", { ...grantOn(key), GranteePrincipal: `arn:aws:iam::${ACCOUNT}:group/Admins` }),
+  },
+  {
+    name: "InvalidGrantIdException",
+    message: "Invalid grant ID x",
+    when: "a grant id is none",
+    call: (send, { keyId }) => send("RevokeGrant", { KeyId: keyId, GrantId: "x" }),
+  },
+  {
+    name: "NotFoundException",
+    message: `Grant ID ${"0".repeat(64)} not found`,
+    when: "there is no such grant",
+    call: (send, { keyId }) => send("RevokeGrant", { KeyId: keyId, GrantId: "0".repeat(64) }),
   },
   {
     name: "ValidationException",

@@ -61,7 +61,8 @@ test("named administrators, a group through delegation and a role, manage the ke
       if (await mayCall(here, administrator, KeyId, operation)) allowed.push(operation)
     expect(allowed).toEqual(manage.filter((name) => !/Deletion|Disable/.test(name)))
     for (const operation of USES) expect(await mayCall(here, administrator, KeyId, operation)).toBe(false)
-    expect(await mayCall(here, administrator, KeyId, "CreateGrant")).toBe(false)
+    const grant = { KeyId, GranteePrincipal: administrator, Operations: ["Decrypt"] }
+    expect(await outcome(as(administrator)("CreateGrant", grant))).toBe(DENIED)
     expect((await as(administrator)("ScheduleKeyDeletion", { KeyId })).KeyState).toBe("PendingDeletion")
   }
 
@@ -86,7 +87,14 @@ test("an account may encrypt and decrypt, but not create, delete, change the pol
     expect((await as(principal)("Decrypt", { CiphertextBlob })).Plaintext).toEqual(Plaintext)
     for (const operation of [...CHANGES, "GetKeyPolicy", "ReplicateKey"])
       expect(await mayCall(here, principal, KeyId, operation)).toBe(false)
-    expect(await mayCall(here, principal, KeyId, "CreateGrant")).toBe(false)
+    // Nor delegate: not to others, not to itself, not by way of a service.
+    for (const GranteePrincipal of [role("Nobody", OTHER), principal]) {
+      const grant = { KeyId, GranteePrincipal, Operations: ["Encrypt"] }
+      expect(await outcome(as(principal)("CreateGrant", grant))).toBe(DENIED)
+      expect(await outcome(as(principal, "ebs")("CreateGrant", grant))).toBe(DENIED)
+    }
+    for (const operation of ["ListGrants", "RevokeGrant"])
+      expect(await outcome(as(principal)(operation, { KeyId, GrantId: "0".repeat(64) }))).toBe(DENIED)
   }
   expect(await outcome(as(role("Nobody", OTHER))("Encrypt", { KeyId, Plaintext }))).toBe(DENIED)
   expect(await outcome(as(role("Reader", OTHER))("CreateKey", {}))).toBe(DENIED)

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
-import { allows, OPERATIONS, OTHER, permitted, role, root, USES, user, VIEWS, world } from "./world.ts"
+import { allows, DENIED, OPERATIONS, OTHER, outcome, permitted, role, root, USES, user, VIEWS, world } from "./world.ts"
 
 /** AWS's own example of a key policy, loaded as it is published; every call goes through the AWS SDK's client. */
 const path = "../shared/reference/key-policy-example.json"
@@ -20,13 +20,18 @@ describe.skipIf(policy === "")(`the published key policy (${path}), end to end`,
     const name = resource.split("/")[1]!
     if (identity !== undefined) await kms.principals.createUser({ name, accountId, policies: { identity } })
     const operations = await permitted(here, here.as(principal), policy, OPERATIONS)
-    const keyId = await here.createKey(policy)
+    const KeyId = await here.createKey(policy)
+    const grant = { KeyId, GranteePrincipal: role("Somebody"), Operations: ["Decrypt"] }
     const may = async (service?: string): Promise<string[]> => {
-      const asked = grantActions.map(async (action) => {
-        const { decision } = await kms.explain({ action, keyId, principal, ...(service && { service }) })
-        return decision.allowed ? [action] : []
-      })
-      return (await Promise.all(asked)).flat()
+      const { GrantId } = await here.owner("CreateGrant", grant)
+      const inputs: object[] = [grant, { KeyId }, { KeyId, GrantId }]
+      const allowed: string[] = []
+      for (const [i, action] of grantActions.entries()) {
+        const ends = await outcome(here.as(principal, service)(action, inputs[i]))
+        if (ends === "ok") allowed.push(action)
+        else expect(ends).toBe(DENIED)
+      }
+      return allowed
     }
     return { operations, grants: [await may(), await may("ebs")] }
   }
@@ -59,6 +64,28 @@ describe.skipIf(policy === "")(`the published key policy (${path}), end to end`,
       expect(grants).toEqual([[], grantActions])
     },
   )
+
+  test("a grant that the other account made through a service is of use until the account revokes it through one", async () => {
+    const here = world()
+    const KeyId = await here.createKey(policy)
+    const instance = `arn:aws:sts::${OTHER}:assumed-role/aws:ec2-infrastructure/i-0123456789abcdef0`
+    const ebs = here.as(root(OTHER), "ebs")
+    const EncryptionContext = { "aws:ebs:id": "vol-0cfb133e847d28be9" }
+    const dataKey = { KeyId, NumberOfBytes: 64, EncryptionContext }
+    const { CiphertextBlob } = await ebs("GenerateDataKeyWithoutPlaintext", dataKey)
+    const { GrantId } = await ebs("CreateGrant", {
+      KeyId,
+      GranteePrincipal: instance,
+      Operations: ["Decrypt"],
+      Constraints: { EncryptionContextSubset: EncryptionContext },
+    })
+    const decrypt = () => outcome(here.as(instance, "ebs")("Decrypt", { CiphertextBlob, EncryptionContext }))
+    expect(await decrypt()).toBe("ok")
+    expect(await outcome(here.as(root(OTHER))("RevokeGrant", { KeyId, GrantId }))).toBe(DENIED)
+    expect(await decrypt()).toBe("ok")
+    await ebs("RevokeGrant", { KeyId, GrantId })
+    expect(await decrypt()).toBe(DENIED)
+  })
 
   test("a user of the other account needs an identity policy there", async () => {
     expect((await tried(user("Carol", OTHER))).operations).toEqual([])

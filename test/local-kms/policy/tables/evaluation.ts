@@ -38,6 +38,7 @@ const deny = (principal: unknown, Action: unknown = "kms:*"): StatementJson => (
 })
 const denyAll: StatementJson = { Effect: "Deny", Action: "*", Resource: "*" }
 const grant = { grantId: "a".repeat(64), allows: true, why: "the caller is the grantee" }
+const accountGrant = { ...grant, grantId: "c".repeat(64), throughAccount: true as const }
 const otherGrant = { grantId: "b".repeat(64), allows: false, why: "the grantee is another principal" }
 
 const carol = user("Carol", OTHER)
@@ -498,6 +499,37 @@ const withGrants: readonly Case[] = [
     grants: [grant],
     request: { action: "kms:RetireGrant" },
     verdict: "denied by identity policy",
+  },
+  {
+    page: `${KMS}/grant-delete.html`,
+    name: "a Deny on RetireGrant in a key policy has no effect",
+    key: [{ ...allow({ AWS: "*" }, "kms:RetireGrant"), Effect: "Deny" }],
+    grants: [grant],
+    request: { action: "kms:RetireGrant" },
+    verdict: "grant",
+  },
+  {
+    page: `${KMS}/grant-delete.html`,
+    name: "RetireGrant in an identity policy is enough where the grant names the account",
+    identity: [allowAll],
+    grants: [otherGrant, accountGrant],
+    request: { action: "kms:RetireGrant" },
+    verdict: "grant",
+  },
+  {
+    page: grantPage,
+    name: "a grant to the account is not enough without an identity policy",
+    key: [allow({ AWS: `arn:aws:iam::${ACCOUNT}:user/Bob` })],
+    grants: [accountGrant],
+    verdict: "no keyPolicy",
+  },
+  {
+    page: grantPage,
+    name: "a grant to the account, with an identity policy",
+    key: [allow({ AWS: `arn:aws:iam::${ACCOUNT}:user/Bob` })],
+    identity: [allowAll],
+    grants: [accountGrant],
+    verdict: "grant",
   },
 ]
 
