@@ -1,4 +1,4 @@
-import { allocate } from "../core/index.ts"
+import { allocate, allocateUnfilled } from "../core/index.ts"
 
 /** Chunks as they arrive, read in other sizes; copies only where a piece spans chunks. */
 export interface ByteQueue {
@@ -6,7 +6,7 @@ export interface ByteQueue {
   push(chunk: Uint8Array): void
   /** The first `count` bytes, which stay; valid until the next call. @param count at most `length` */
   peek(count: number): Uint8Array
-  /** Removes the first `count` bytes. @param count at most `length` */
+  /** Removes the first `count` bytes; valid until a queue is called again, this or another. @param count at most `length` */
   take(count: number): Uint8Array
   clear(): void
 }
@@ -15,29 +15,45 @@ export interface ByteQueue {
 const SMALL = 1024
 const BLOCK_LENGTH = 16 * 1024
 
+/**
+ * Where what spans chunks is put together: one for all queues, so that it stays in a processor's cache however many
+ * streams there are. Longer pieces have memory of their own.
+ */
+const SCRATCH_LENGTH = 1024 * 1024 + 64 * 1024
+let scratch: Uint8Array | undefined
+/** How much of it holds anything. */
+let used = 0
+
+function borrow(length: number): Uint8Array {
+  if (length > SCRATCH_LENGTH) return allocateUnfilled(length)
+  scratch ??= allocateUnfilled(SCRATCH_LENGTH)
+  used = Math.max(used, length)
+  return scratch.subarray(0, length)
+}
+
+function wipeScratch(): void {
+  scratch?.fill(0, 0, used)
+  used = 0
+}
+
 export function byteQueue(): ByteQueue {
   let chunks: Uint8Array[] = []
   let first = 0
   let length = 0
 
-  /** Makes the first chunk at least `count` bytes long. */
-  const gather = (count: number): void => {
-    const head = chunks[first]!
-    if (head.length >= count) return
-    const joined = allocate(count)
-    let filled = 0
-    while (filled < count) {
+  const EMPTY = allocate(0)
+
+  /** Moves the first bytes into `target`, all of it. */
+  const moveInto = (target: Uint8Array): void => {
+    for (let filled = 0; filled < target.length; ) {
       const chunk = chunks[first]!
-      const part = chunk.subarray(0, count - filled)
-      joined.set(part, filled)
+      const part = chunk.subarray(0, target.length - filled)
+      target.set(part, filled)
       filled += part.length
-      if (part.length === chunk.length) first++
+      if (part.length === chunk.length) chunks[first++] = EMPTY
       else chunks[first] = chunk.subarray(part.length)
     }
-    chunks[--first] = joined
   }
-
-  const EMPTY = allocate(0)
 
   /** Memory that small chunks are copied to, so that each does not cost an object of its own; and how much is taken. */
   let block = EMPTY
@@ -72,25 +88,31 @@ export function byteQueue(): ByteQueue {
     },
     peek(count) {
       if (count === 0) return EMPTY
-      gather(count)
+      if (chunks[first]!.length < count) {
+        const joined = allocate(count)
+        moveInto(joined)
+        chunks[--first] = joined
+      }
       return chunks[first]!.subarray(0, count)
     },
     take(count) {
       if (count === 0) return EMPTY
-      gather(count)
-      const head = chunks[first]!
-      if (head.length === count) {
-        chunks[first++] = EMPTY
-      } else {
-        chunks[first] = head.subarray(count)
-      }
       length -= count
+      const head = chunks[first]!
+      if (head.length < count) {
+        const joined = borrow(count)
+        moveInto(joined)
+        return joined
+      }
+      if (head.length === count) chunks[first++] = EMPTY
+      else chunks[first] = head.subarray(count)
       return head.subarray(0, count)
     },
     clear() {
       chunks = []
       first = 0
       length = 0
+      wipeScratch()
     },
   }
 }
