@@ -1,6 +1,5 @@
 import { chmod, mkdir } from "node:fs/promises"
 import { join } from "node:path"
-import { setTimeout as delay } from "node:timers/promises"
 import { EnvelopeError } from "../../core/index.ts"
 import { checkDataFile } from "./data-file.ts"
 import {
@@ -20,7 +19,7 @@ type AsBinary = typeof import("lmdb").asBinary
 
 /**
  * A durable store in a folder, which several processes may have open at once. A transaction is acknowledged after
- * LMDB has synchronised it to disk; transactions that arrive during a commit share the next one.
+ * LMDB has synchronised it to disk; transactions that arrive in one turn of the event loop share a commit.
  *
  * @throws EnvelopeError `KmsStore` when lmdb is not installed or the files are not a sound LMDB environment
  */
@@ -36,7 +35,7 @@ export async function lmdbStore(dir: string): Promise<Store> {
       encoding: "json",
       // KMS-3.9: a commit includes its sync to disk, so that what is acknowledged survives a power loss.
       overlappingSync: false,
-      // With batches by event turn a failed commit also rejects a promise that nobody holds, which ends the process.
+      // Nothing is left to lmdb's own batches: each commit is made below.
       eventTurnBatching: false,
     })
     await Promise.all([makePrivate(dataFile), makePrivate(join(dir, LOCK_FILE))])
@@ -65,47 +64,62 @@ async function loadLmdb(): Promise<typeof import("lmdb")> {
   }
 }
 
-type Outcome<T> = { readonly value: T } | { readonly error: unknown }
+/** One transaction that waits for the commit which it shares with others. */
+interface Waiting {
+  readonly work: (transaction: StoreTransaction) => unknown
+  /** Told after the commit. */
+  readonly settle: () => void
+  readonly reject: (error: unknown) => void
+}
 
 function storeOver(database: Database, asBinary: AsBinary): Store {
   const raw = rawDatabase(database, asBinary)
-  return {
-    async transaction<T>(work: (transaction: StoreTransaction) => T): Promise<T> {
-      // An exception must not leave the callback: LMDB would commit what was written before it.
-      const outcome = await commit(database, (): Outcome<T> => {
-        const transaction = undoable(raw)
-        try {
-          return { value: transaction.attempt(() => work(transaction)) }
-        } catch (error) {
-          return { error }
-        }
+  let waiting: Waiting[] = []
+  /** KMS-3.9: what arrived in one turn of the event loop is one commit, made here and now: no thread takes over. */
+  const commit = (): void => {
+    const batch = waiting
+    waiting = []
+    try {
+      database.transactionSync(() => {
+        for (const { work } of batch) work(undoable(raw))
       })
-      if ("error" in outcome) throw outcome.error
-      return outcome.value
+    } catch (cause) {
+      const error = new EnvelopeError("KmsStore", "the KMS store cannot be written", { cause })
+      for (const { reject } of batch) reject(error)
+      return
+    }
+    for (const { settle } of batch) settle()
+  }
+  return {
+    transaction<T>(work: (transaction: StoreTransaction) => T): Promise<T> {
+      return new Promise((resolve, reject) => {
+        let settle = (): void => {}
+        if (waiting.length === 0) setImmediate(commit)
+        waiting.push({
+          // An exception must not leave the callback: it concerns this transaction and not those that share the commit.
+          work(transaction) {
+            try {
+              const value = transaction.attempt(() => work(transaction))
+              settle = () => resolve(value)
+            } catch (error) {
+              settle = () => reject(error)
+            }
+          },
+          settle: () => settle(),
+          reject,
+        })
+      })
     },
     read(work) {
       // Reads of one event turn share one snapshot; this lets go of an older one first.
       database.resetReadTxn()
       return work(raw)
     },
-    close: () => database.close(),
+    async close() {
+      if (waiting.length > 0) commit()
+      await database.close()
+    },
   }
-}
-
-async function commit<T>(database: Database, work: () => T): Promise<T> {
-  try {
-    return await database.transaction(work)
-  } catch (error) {
-    throw new EnvelopeError("KmsStore", "the KMS store cannot be written", { cause: await commitFailure(error) })
-  }
-}
-
-/** What lmdb's error says: the reason comes as a promise of its own, such as a full disk; it may never settle. */
-async function commitFailure(error: unknown): Promise<unknown> {
-  const { commitError } = error as { readonly commitError?: Promise<never> }
-  if (commitError === undefined) return error
-  const reason = commitError.catch((cause: unknown) => cause)
-  return Promise.race([reason, delay(100, error)])
 }
 
 function rawDatabase(database: Database, asBinary: AsBinary): RawStore {
