@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads"
 
-/** Below this many bytes, waiting for the garbage collector is cheaper. */
-const WORTH_FREEING = 16 * 1024
+/** Below this many bytes, waiting for the garbage collector is cheaper (`npm run bench -- large`, frames of 4 KiB). */
+const WORTH_FREEING = 4 * 1024
 
 type Transferable = ArrayBuffer & { transfer?(length: number): ArrayBuffer }
 
