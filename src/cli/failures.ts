@@ -217,6 +217,9 @@ const unreachableHints: Readonly<Record<string, string>> = {
 const refusedHints: Readonly<Record<string, string>> = {
   AccessDeniedException: "the key may be of another KMS or account (--kms), or its policy does not let you use it",
   DisabledException: "enable the key: envelope key enable KEY",
+  InvalidGrantIdException: "envelope grant list KEY shows the ids of its grants",
+  InvalidGrantTokenException:
+    "the grant is gone, or the token is another KMS's: envelope grant list KEY shows the grants",
   NotFoundException: "envelope key list and envelope alias list show what there is; --kms chooses another KMS",
   AlreadyExistsException: "move it with envelope alias update, or delete it first",
   KMSInvalidStateException: "envelope key describe KEY shows the key's state",

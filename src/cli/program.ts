@@ -2,6 +2,7 @@ import { createRequire } from "node:module"
 import { Command, Option } from "commander"
 import { addAuditCommands, addCostCommands } from "./audit-commands.ts"
 import { command, common } from "./command.ts"
+import { addGrantCommands } from "./grant-commands.ts"
 import { after, commandGroups, environmentHelp, exitCodeHelp, help } from "./help.ts"
 import { addKeyLifeCommands } from "./key-commands.ts"
 import { setQuiet } from "./messages.ts"
@@ -25,6 +26,7 @@ export function createProgram(): Command {
   addMessageCommands(program)
   addKeyCommands(program)
   addAliasCommands(program)
+  addGrantCommands(program)
   addOperatorCommands(program)
   addPolicyCommands(program)
   addAuditCommands(program)

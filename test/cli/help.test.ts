@@ -17,6 +17,9 @@ const commands = [
     name,
   ]),
   ...["create", "list", "update", "delete"].map((name) => ["alias", name]),
+  ...["create", "list", "list-retirable", "retire", "revoke"].map((name) => ["grant", name]),
+  ["kms", "serve"],
+  ...["create", "list", "enable", "disable", "delete"].map((name) => ["principal", "access-key", name]),
   ...["get", "put", "explain", "lint", "new", "replay"].map((name) => ["policy", name]),
   ...["create-user", "create-role", "create-group", "add", "remove", "policy", "trust", "show"].map((name) => [
     "principal",
@@ -37,7 +40,18 @@ it("is at hand for every command, with examples where a newcomer needs them", as
     expect(stdout.toString()).toContain(`Usage: envelope ${command.join(" ")}`)
     expect(stderr).toBe("")
   }
-  for (const command of ["encrypt", "decrypt", "inspect", "reencrypt", "key", "alias", "audit", "cost"]) {
+  for (const command of [
+    "encrypt",
+    "decrypt",
+    "inspect",
+    "reencrypt",
+    "key",
+    "alias",
+    "grant",
+    "kms",
+    "audit",
+    "cost",
+  ]) {
     expect(top).toMatch(new RegExp(`^  ${command} `, "m"))
     expect((await box.ok(["help", command])).stdout.toString()).toContain("Examples:")
   }
