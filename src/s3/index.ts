@@ -1,1 +1,5 @@
+export type { ChoiceName, EncryptionChoice, EncryptionRule, KmsService } from "./choices.ts"
+export { EncryptedS3Client, type SdkCommand, type SendOptions } from "./client.ts"
 export { type ObjectContext, type ObjectPlace, objectArn } from "./context.ts"
+export { envelopeOf, type ObjectEnvelope } from "./metadata.ts"
+export type { EncryptedS3ClientOptions, EncryptionSendOptions, ReadFormat } from "./options.ts"

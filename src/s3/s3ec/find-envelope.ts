@@ -46,7 +46,7 @@ export async function findEnvelope(
 }
 
 /** CSE-3.7 */
-function parseInstructionFile(body: Uint8Array, place: EnvelopePlace): Map<string, string> {
+export function parseInstructionFile(body: Uint8Array, place: EnvelopePlace): Map<string, string> {
   if (body.length > MAX_INSTRUCTION_FILE_LENGTH) {
     throw limitExceeded("the instruction file, in bytes,", body.length, MAX_INSTRUCTION_FILE_LENGTH, "none")
   }

@@ -8,6 +8,7 @@ export {
   findEnvelope,
   MAX_INSTRUCTION_FILE_LENGTH,
   type ObjectMetadata,
+  parseInstructionFile,
 } from "./find-envelope.ts"
 export {
   INSTRUCTION_FILE_METADATA,

@@ -1,0 +1,13 @@
+export { type AuditOptions, auditObjects } from "./audit.ts"
+export type {
+  AuditEntry,
+  AuditedFormat,
+  AuditedKey,
+  AuditedObject,
+  AuditedUpload,
+  ServerSideEncryption,
+} from "./entry.ts"
+export type { InventoryPlace } from "./inventory.ts"
+export { type Listed, listObjects, listVersions } from "./listed.ts"
+export { type AuditCounter, type AuditSummary, auditCounter } from "./summary.ts"
+export type { UnderKeyOptions } from "./under-key.ts"
