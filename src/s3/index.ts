@@ -1,3 +1,19 @@
+export {
+  type AuditCounter,
+  type AuditEntry,
+  type AuditedFormat,
+  type AuditedKey,
+  type AuditedObject,
+  type AuditedUpload,
+  type AuditOptions,
+  type AuditSummary,
+  auditCounter,
+  auditObjects,
+  type InventoryPlace,
+  type ServerSideEncryption,
+  type UnderKeyOptions,
+} from "./audit/index.ts"
+export { type BucketPolicy, type BucketPolicyOptions, bucketPolicy } from "./bucket-policy.ts"
 export type { ChoiceName, EncryptionChoice, EncryptionRule, KmsService } from "./choices.ts"
 export { EncryptedS3Client, type SdkCommand, type SendOptions } from "./client.ts"
 export { type ObjectContext, type ObjectPlace, objectArn } from "./context.ts"
