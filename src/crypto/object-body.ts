@@ -68,6 +68,7 @@ export function openUnauthenticated(
   return copyBytes(createDecipheriv("aes-256-ctr", key, counterBlock).update(ciphertext))
 }
 
+/** CSE-7.3 */
 function attempt<T>(work: () => T): T {
   try {
     return work()

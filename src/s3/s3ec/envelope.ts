@@ -25,7 +25,7 @@ interface EnvelopeFields {
   readonly claimedLength?: number
 }
 
-/** What an object says of its encryption, before any key was asked: unauthenticated. */
+/** CSE-1.1: what an object says of its encryption, before any key was asked: unauthenticated. */
 export type ObjectEnvelope = EnvelopeFields &
   (
     | { readonly format: "V1"; readonly suiteId: 0x70; readonly iv: Uint8Array }
@@ -137,6 +137,7 @@ function parseV3(source: FieldSource): ObjectEnvelope {
 }
 
 function commonFields({ fields, location }: FieldSource, wrappedKey: Uint8Array, descriptionName: string) {
+  // CSE-3.6
   const text = fields.get(descriptionName) ?? "{}"
   const description = fromJson(location === "metadata" ? decodeStored(text, descriptionName) : text, descriptionName)
   const claimed = fields.get(PLAINTEXT_LENGTH)

@@ -43,8 +43,8 @@ function parseObject(text: string, what: string): object {
   throw malformed(`${what} is not a JSON object`)
 }
 
-const WORD = /=\?([A-Za-z0-9_-]+)\?([BbQq])\?([!-~]*?)\?=/g
-const WORDS = /^(?:=\?[A-Za-z0-9_-]+\?[BbQq]\?[!-~]*?\?=[ \t\r\n]*)+$/
+const WORD = /=\?([A-Za-z0-9_-]+)\?([BbQq])\?([!->@-~]*)\?=/g
+const WORDS = /^(?:=\?[A-Za-z0-9_-]+\?[BbQq]\?[!->@-~]*\?=[ \t\r\n]*)+$/
 
 /**
  * CSE-3.5: what S3 makes of a metadata value with characters beyond ASCII: its UTF-8 bytes taken for Latin-1 characters,
