@@ -15,6 +15,8 @@ const isInstalled = existsSync(join(bin, "aws"))
 const how = isInstalled ? "" : " (skipped: scripts/install-python.sh .cache/aws scripts/aws-requirements.txt)"
 
 const ALICE = "arn:aws:iam::111122223333:user/Alice"
+/** A user without any policy. */
+const BOB = "arn:aws:iam::111122223333:user/Bob"
 const secretAccessKey = "a-secret-access-key-for-tests"
 const everything = {
   Version: "2012-10-17",
@@ -28,9 +30,12 @@ async function serve(): Promise<{ readonly dir: string; readonly env: Environmen
   const dir = await temporaryFolder()
   const kms = await LocalKms.open(dir)
   await kms.seed({
-    users: [{ name: "Alice", policies: { everything } }],
+    users: [{ name: "Alice", policies: { everything } }, { name: "Bob" }],
     roles: [{ name: "App", policies: { everything } }],
-    accessKeys: [{ accessKeyId: "AKIATESTS", secretAccessKey, principal: ALICE }],
+    accessKeys: [
+      { accessKeyId: "AKIATESTS", secretAccessKey, principal: ALICE },
+      { accessKeyId: "AKIABOB", secretAccessKey, principal: BOB },
+    ],
   })
   await kms.close()
   const server = await startServer(await commandPath(), ["--kms", `local:${dir}`])
@@ -133,6 +138,26 @@ describe.skipIf(!isInstalled)(`unmodified clients against envelope kms serve${ho
     )
     expect((await aws(session)("kms", "decrypt", ...blob, ...context)).Plaintext).toBe(plaintext)
 
+    const bob = aws({ ...env, AWS_ACCESS_KEY_ID: "AKIABOB" })
+    expect(await refusal(bob("kms", "decrypt", ...blob, ...context))).toContain("(AccessDeniedException)")
+    const constraints = ["--constraints", "EncryptionContextSubset={tenant=42}"]
+    const grant = ["kms", "create-grant", "--key-id", KeyId, "--grantee-principal", BOB, "--operations", "Decrypt"]
+    const { GrantId, GrantToken } = await cli(...grant, ...constraints, "--retiring-principal", BOB, "--name", "bob")
+    expect((await bob("kms", "decrypt", ...blob, ...context, "--grant-tokens", GrantToken)).Plaintext).toBe(plaintext)
+    expect((await cli("kms", "list-grants", "--key-id", KeyId)).Grants).toMatchObject([
+      { GrantId, KeyId: Arn, Name: "bob", Constraints: { EncryptionContextSubset: { tenant: "42" } } },
+    ])
+    const retirable = await cli("kms", "list-retirable-grants", "--retiring-principal", BOB)
+    expect(retirable.Grants).toHaveLength(1)
+    expect(await refusal(bob("kms", "revoke-grant", "--key-id", KeyId, "--grant-id", GrantId))).toContain(
+      "(AccessDeniedException)",
+    )
+    await bob("kms", "retire-grant", "--grant-token", GrantToken)
+    expect(await refusal(bob("kms", "decrypt", ...blob, ...context))).toContain("(AccessDeniedException)")
+    const again = await cli(...grant)
+    await cli("kms", "revoke-grant", "--key-id", KeyId, "--grant-id", again.GrantId)
+    expect((await cli("kms", "list-grants", "--key-id", KeyId)).Grants).toEqual([])
+
     const listed = await run(process.execPath, [command, "key", "list", "--json", "--kms", `local:${dir}`])
     expect(JSON.parse(listed.stdout)).toBeInstanceOf(Array)
   })
@@ -161,6 +186,17 @@ describe.skipIf(!isInstalled)(`unmodified clients against envelope kms serve${ho
       policies: ["default"],
       tags: [{ TagKey: "team", TagValue: "a" }],
       pages: [2, 2, 1],
+      grant: {
+        GranteePrincipal: BOB,
+        IssuingAccount: "arn:aws:iam::111122223333:root",
+        Operations: ["Encrypt"],
+        Constraints: { EncryptionContextEquals: { tenant: "42" } },
+      },
+      same_grant: true,
+      granted: [true, "AccessDeniedException"],
+      retirable: 1,
+      grant_pages: [2, 2, 1],
+      grants_left: 0,
       deletion: ["PendingDeletion", 7],
     })
     expect(Math.abs(Date.parse(out.created) - Date.now())).toBeLessThan(120_000)

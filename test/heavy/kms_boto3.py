@@ -1,5 +1,6 @@
 """What an application does with boto3, unmodified, against a KMS whose address is in the environment. Prints JSON."""
 import json
+import os
 import sys
 
 import boto3
@@ -58,6 +59,30 @@ for number in range(5):
     kms.create_alias(AliasName=f"alias/page-{number}", TargetKeyId=other)
 pages = list(kms.get_paginator("list_aliases").paginate(KeyId=other, PaginationConfig={"PageSize": 2}))
 out["pages"] = [len(page["Aliases"]) for page in pages]
+
+bob = boto3.client(
+    "kms", aws_access_key_id="AKIABOB", aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"])
+BOB = "arn:aws:iam::111122223333:user/Bob"
+grant = {
+    "KeyId": other, "GranteePrincipal": BOB, "RetiringPrincipal": BOB, "Operations": ["Encrypt"], "Name": "bob",
+    "Constraints": {"EncryptionContextEquals": {"tenant": "42"}},
+}
+made = kms.create_grant(**grant)
+listed = kms.list_grants(KeyId=other, GrantId=made["GrantId"])["Grants"][0]
+out["grant"] = {name: listed[name] for name in ("GranteePrincipal", "IssuingAccount", "Operations", "Constraints")}
+out["same_grant"] = kms.create_grant(**grant)["GrantId"] == made["GrantId"]
+tokens = [made["GrantToken"]]
+granted = bob.encrypt(KeyId=other, Plaintext=b"x", EncryptionContext={"tenant": "42"}, GrantTokens=tokens)
+refused = error_of(bob.encrypt, KeyId=other, Plaintext=b"x", EncryptionContext={"tenant": "43"}, GrantTokens=tokens)
+out["granted"] = [granted["KeyId"] == other, refused[1]]
+out["retirable"] = len(kms.list_retirable_grants(RetiringPrincipal=BOB)["Grants"])
+bob.retire_grant(KeyId=other, GrantId=made["GrantId"])
+grants = [kms.create_grant(KeyId=other, GranteePrincipal=BOB, Operations=["Decrypt"]) for _ in range(5)]
+pages = list(kms.get_paginator("list_grants").paginate(KeyId=other, PaginationConfig={"PageSize": 2}))
+out["grant_pages"] = [len(page["Grants"]) for page in pages]
+for one in grants:
+    kms.revoke_grant(KeyId=other, GrantId=one["GrantId"])
+out["grants_left"] = len(kms.list_grants(KeyId=other)["Grants"])
 
 deletion = kms.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=7)
 out["deletion"] = [deletion["KeyState"], deletion["PendingWindowInDays"]]
