@@ -28,6 +28,12 @@ export type EnvelopeErrorCode =
   | "UnsignedMessage"
   /** The handle or keyring was closed before the call. */
   | "Closed"
+  /** An object that is not encrypted, where only encrypted ones are read. */
+  | "NotEncrypted"
+  /** An object was replaced again and again while it was read. */
+  | "ObjectChanged"
+  /** A multipart upload that this process did not begin, or a part that breaks its rules. */
+  | "UploadState"
   /** The embedded KMS's store cannot be opened: wrong root key, newer version, damaged. */
   | "KmsStore"
 

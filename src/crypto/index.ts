@@ -1,6 +1,7 @@
 export * from "./aead.ts"
 export { deriveMessageKeys, type MessageKeys } from "./derive.ts"
 export * from "./key-wrap.ts"
+export * from "./keyed-digest.ts"
 export * from "./object-body.ts"
 export * from "./object-keys.ts"
 export * from "./random.ts"

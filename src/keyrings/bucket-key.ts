@@ -102,6 +102,21 @@ export function bucketKeyKeyring(keyring: Keyring, options: BucketKeyKeyringOpti
   }
 }
 
+/** A keyring that only reads, and asks KMS for the bucket key each time. */
+export function bucketKeyReader(keyring: Keyring, bucketArn: string): Keyring {
+  const encryption = () => {
+    throw new TypeError("this keyring only decrypts")
+  }
+  const bucketKeys: MaterialsProvider = { encryption, decryption: (request) => decryptionMaterials(keyring, request) }
+  const state: State = { keyring, bucketKeys, scope: { bucketArn, contextKeys: [] } }
+  return {
+    name: keyring.name,
+    wrap: encryption,
+    unwrap: async (request) => (await unwrapWithBucketKeys(state, request)) ?? keyring.unwrap(request),
+    materials: { encryption, decryption: (request) => readMaterials(state, request) },
+  }
+}
+
 // --- internal ---
 
 interface Scope {

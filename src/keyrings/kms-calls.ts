@@ -72,6 +72,7 @@ export interface KmsResponse {
   readonly KeyId?: string
   readonly Plaintext?: Uint8Array
   readonly CiphertextBlob?: Uint8Array
+  readonly KeyMetadata?: { readonly Arn?: string }
   readonly $metadata?: { readonly requestId?: string }
 }
 
@@ -132,6 +133,14 @@ export function takeCiphertext(operation: KmsOperation, { CiphertextBlob }: KmsR
 
 export const badResponse = (operation: KmsOperation, what: string): EnvelopeError =>
   new EnvelopeError("KmsError", `the KMS client answered ${operation} with ${what}`)
+
+/** The ARN of the key behind an alias. */
+export async function describeKey({ client, keyId }: KmsTarget, signal: AbortSignal | undefined): Promise<string> {
+  const { KeyMetadata } = await callKms("DescribeKey", client, { KeyId: keyId }, { keyId, ...(signal && { signal }) })
+  const arn = KeyMetadata?.Arn ?? ""
+  if (parseKeyArn(arn) === undefined) throw badResponse("DescribeKey", "no key ARN")
+  return arn
+}
 
 // --- internal ---
 

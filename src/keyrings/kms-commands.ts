@@ -1,7 +1,13 @@
 import type { KmsClient } from "../core/index.ts"
 
 /** The KMS operations that this library calls. */
-export type KmsOperation = "GenerateDataKey" | "GenerateDataKeyWithoutPlaintext" | "Encrypt" | "Decrypt" | "ReEncrypt"
+export type KmsOperation =
+  | "GenerateDataKey"
+  | "GenerateDataKeyWithoutPlaintext"
+  | "Encrypt"
+  | "Decrypt"
+  | "ReEncrypt"
+  | "DescribeKey"
 
 type CommandClass = new (input: object) => object
 type Commands = Readonly<Record<`${KmsOperation}Command`, CommandClass>>
@@ -33,6 +39,7 @@ const plainCommands: Commands = {
   GenerateDataKeyWithoutPlaintextCommand: /* @__PURE__ */ plainCommand("GenerateDataKeyWithoutPlaintextCommand"),
   EncryptCommand: /* @__PURE__ */ plainCommand("EncryptCommand"),
   DecryptCommand: /* @__PURE__ */ plainCommand("DecryptCommand"),
+  DescribeKeyCommand: /* @__PURE__ */ plainCommand("DescribeKeyCommand"),
   ReEncryptCommand: /* @__PURE__ */ plainCommand("ReEncryptCommand"),
 }
 

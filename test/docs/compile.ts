@@ -21,6 +21,7 @@ const options: ts.CompilerOptions = {
     "kms-envelope": [`${root}/src/index.ts`],
     "kms-envelope/cost": [`${root}/src/cost/index.ts`],
     "kms-envelope/local-kms": [`${root}/src/local-kms/index.ts`],
+    "kms-envelope/s3": [`${root}/src/s3/index.ts`],
     "kms-envelope/testing": [`${root}/src/testing/index.ts`],
   },
 }

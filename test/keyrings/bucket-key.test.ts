@@ -13,7 +13,7 @@ import {
 import { codeOf, errorOf } from "../support/errors.ts"
 import { testKeyring } from "./contract.ts"
 import { awsError, createWorld, type Recorder, recorder } from "./kms-world.ts"
-import { unwrapRequest, wrapRequest } from "./requests.ts"
+import { unwrapRequest } from "./requests.ts"
 
 const BUCKET_ARN = "arn:aws:s3:::reports"
 const NAMESPACE = "kms-envelope/bucket-key"

@@ -1,0 +1,328 @@
+import { Readable } from "node:stream"
+import type { GetObjectCommandOutput } from "@aws-sdk/client-s3"
+import { EnvelopeError, truncated } from "../core/index.ts"
+import { wipe } from "../crypto/index.ts"
+import type { Header } from "../format/index.ts"
+import { type BodyJob, type FrameLayout, frameOffset, layoutOfBody } from "../framing/index.ts"
+import { openMessage, openRead, planRead } from "../message/index.ts"
+import { collect, nodeBody } from "./bodies.ts"
+import { sendAs } from "./call.ts"
+import { cut, type FrameRun, openFrames } from "./frames.ts"
+import { withEnvelopeInfo } from "./metadata.ts"
+import { bytesBody, sdkBody } from "./output-body.ts"
+import { getPinned, isChanged, type Pin, pinOf } from "./pinned.ts"
+import { type ByteRange, resolveRange } from "./range.ts"
+import type { CachedObject } from "./read-cache.ts"
+import {
+  beginReading,
+  boundPlace,
+  envelopeInfo,
+  type GetCall,
+  headerAt,
+  plainOutput,
+  plaintextInfo,
+  requireMessagesAllowed,
+  requirePlaintextAllowed,
+} from "./reading.ts"
+
+/** The first request of a read brings the header, and small objects whole. */
+const FIRST_READ = 4 * 1024
+/** Ranges above this many bytes are opened as they are read. */
+const AT_ONCE = 4 * 1024 * 1024
+/** A gap that is cheaper to fetch than another request. */
+const GAP = 256 * 1024
+
+/** S3-5.2: the bytes of a range, from the frames that hold them. Restarts once when the object is replaced meanwhile. */
+export async function getRange(call: GetCall, range: ByteRange): Promise<GetObjectCommandOutput> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await tryRange(call, range)
+    } catch (error) {
+      if (!(error instanceof Changed)) throw error
+      if (attempt === 2) {
+        throw new EnvelopeError("ObjectChanged", "the object was replaced twice while it was read", {
+          cause: error.cause,
+        })
+      }
+    }
+  }
+}
+
+/** The object was replaced between two requests of one read. */
+class Changed extends Error {}
+
+/** An object, authentic as far as its header goes. */
+interface Opened extends CachedObject {
+  /** The output to answer with, but for body and lengths. */
+  readonly output: GetObjectCommandOutput | undefined
+  /** Bytes from the object's start that are there already. */
+  readonly start: Uint8Array
+}
+
+async function tryRange(call: GetCall, range: ByteRange): Promise<GetObjectCommandOutput> {
+  const { cache } = call.session
+  const id = cacheId(call)
+  const cached = cache?.get(id)
+  if (cached !== undefined) {
+    try {
+      return await readFrames(call, range, { ...cached, output: undefined, start: new Uint8Array(0) })
+    } catch (error) {
+      cache!.evict(id)
+      if (!(error instanceof Changed)) throw error
+    } finally {
+      wipe(cached.key)
+    }
+  }
+  const first = await firstRequest(call)
+  if (first === undefined) return passThrough(call)
+  const { output, start, size, header } = first
+  if (header === undefined) return passThrough(call)
+  requireMessagesAllowed(call)
+  if (header.suite.signed || header.contentType !== "framed") return viaHandle(call, range, output, size)
+  const pin = pinOf(output)
+  const reading = beginReading(call)
+  try {
+    const plan = planRead(reading.options)
+    const { key, encryptionContext } = await openRead(plan, header)
+    try {
+      cache?.put(id, { header, encryptionContext, key, size, pin })
+      return await readFrames(call, range, { header, encryptionContext, key, size, pin, output, start })
+    } finally {
+      wipe(key)
+    }
+  } finally {
+    reading.close()
+  }
+}
+
+/** Whatever decides whether a read may use what another one opened. */
+const cacheId = (call: GetCall): string => {
+  const { Bucket, Key, VersionId, SSECustomerKey } = call.input
+  const { encryptionContext, objectContext } = call.own
+  if (call.own.encryption?.customerKey !== undefined || typeof objectContext === "function") return ""
+  return JSON.stringify([Bucket, Key, VersionId, SSECustomerKey, boundPlace(call), encryptionContext, objectContext])
+}
+
+interface FirstAnswer {
+  readonly output: GetObjectCommandOutput
+  readonly start: Uint8Array
+  /** Bytes of the whole object. */
+  readonly size: number
+  /** Undefined for an object that is no message. */
+  readonly header: Header | undefined
+}
+
+/** @returns undefined for an empty object */
+async function firstRequest(call: GetCall): Promise<FirstAnswer | undefined> {
+  const output = await sendAs<typeof call.input, GetObjectCommandOutput>(call, {
+    ...call.input,
+    Range: `bytes=0-${FIRST_READ - 1}`,
+  }).catch((error) => {
+    if (error?.name === "InvalidRange") return undefined
+    throw error
+  })
+  if (output === undefined) return undefined
+  const size = Number(/\/(\d+)$/.exec(output.ContentRange ?? "")?.[1] ?? Number.NaN)
+  if (!Number.isSafeInteger(size)) throw new TypeError("the S3 client answered a range without ContentRange")
+  let start = await collect(nodeBody(output.Body), output.ContentLength ?? 0)
+  for (;;) {
+    const header = headerAt(start)
+    if (typeof header !== "number") return { output, start, size, header }
+    if (start.length === size || header > size) throw truncated("the object ends within its header")
+    start = await fetchBytes(call, pinOf(output), 0, Math.min(size, Math.max(header, 2 * start.length)))
+  }
+}
+
+/** S3 decides about ranges of objects that are not encrypted. */
+async function passThrough(call: GetCall): Promise<GetObjectCommandOutput> {
+  requirePlaintextAllowed(call)
+  return withEnvelopeInfo(await sendAs<typeof call.input, GetObjectCommandOutput>(call, call.input), plaintextInfo)
+}
+
+async function readFrames(call: GetCall, asked: ByteRange, opened: Opened): Promise<GetObjectCommandOutput> {
+  const { header, size } = opened
+  const layout = layoutOfBody(size - header.length, header.frameLength)
+  if (layout === undefined)
+    throw truncated("the object's size fits no number of frames: it was cut, or bytes follow its end")
+  const total = layout.regularFrames * header.frameLength + layout.finalLength
+  const range = resolveRange(asked, total)
+  if (range === undefined) {
+    // That the range lies beyond the end is believed only when the final frame is there.
+    await fetchFinal(call, opened, layout)
+    return beyondTheEnd(call, opened)
+  }
+  const runs = runsFor(call, asked, range, layout, header.frameLength)
+  const reads = await fetchRange(call, opened, layout, runs, range)
+  const { output, body, authenticated } = reads
+  const ContentRange = `bytes ${range.start}-${range.end - 1}/${total}`
+  const fields = { Body: body, ContentLength: range.end - range.start, ContentRange }
+  const info = envelopeInfo(header, { plaintextLength: total, authenticated })
+  return withEnvelopeInfo(plainOutput(output, fields), info)
+}
+
+interface Runs {
+  /** What holds the range. */
+  readonly main: FrameRun
+  /** The final frame by itself, to authenticate the total. */
+  readonly apart: boolean
+}
+
+/** S3-5.3: the final frame is fetched where the range reaches it, where its length decides, and on request. */
+function runsFor(
+  { own, session }: GetCall,
+  asked: ByteRange,
+  { start, end }: { start: number; end: number },
+  { regularFrames, finalLength }: FrameLayout,
+  frameLength: number,
+): Runs {
+  const first = Math.floor(start / frameLength)
+  const stop = Math.min(regularFrames, Math.ceil(end / frameLength))
+  const inFinal = end > regularFrames * frameLength || asked.kind !== "closed"
+  const wanted = inFinal || (own.authenticateTotal ?? session.settings.authenticateTotal)
+  const near = (regularFrames - stop) * frameLength <= GAP
+  const together = wanted && near
+  const main = together
+    ? { first: Math.min(first, regularFrames), regular: regularFrames - Math.min(first, regularFrames), finalLength }
+    : { first, regular: stop - first }
+  return { main, apart: wanted && !together }
+}
+
+interface FetchedRange {
+  readonly output: GetObjectCommandOutput
+  readonly body: NonNullable<GetObjectCommandOutput["Body"]>
+  /** Whether the final frame stands behind the total. */
+  readonly authenticated: boolean
+}
+
+async function fetchRange(
+  call: GetCall,
+  opened: Opened,
+  layout: FrameLayout,
+  { main, apart }: Runs,
+  range: { start: number; end: number },
+): Promise<FetchedRange> {
+  const [from, to] = bytesOf(main, opened)
+  const total = apart ? fetchFinal(call, opened, layout) : undefined
+  total?.catch(() => {})
+  const authenticated = apart || main.finalLength !== undefined
+  const at = main.first * opened.header.frameLength
+  const length = range.end - range.start
+  const there = to <= opened.start.length
+  const answer = there ? undefined : await pinned(call, opened.pin, from, to)
+  const output = opened.output ?? answer!
+  const chunks = answer === undefined ? [opened.start.subarray(from, to)] : nodeBody(answer.Body)
+  const job = jobOf(call, opened)
+  if (to - from > AT_ONCE) {
+    await total
+    return { output, body: streamed(job, main, chunks as Readable, at, range), authenticated: apart }
+  }
+  const bytes = new Uint8Array(length)
+  let filled = 0
+  try {
+    for await (const piece of cut(openFrames(job, main, asyncOf(chunks)), at, range.start, range.end)) {
+      bytes.set(piece, filled)
+      filled += piece.length
+    }
+    await total
+  } finally {
+    wipe(job.key)
+  }
+  return { output, body: bytesBody(bytes), authenticated }
+}
+
+const jobOf = ({ signal }: GetCall, { header, key }: Opened): BodyJob => ({
+  suite: header.suite,
+  key: key.slice(),
+  messageId: header.messageId,
+  shape: header,
+  signal,
+})
+
+const asyncOf = async function* (chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
+  yield* chunks
+}
+
+/** Frames as they are read. The key is overwritten when the stream ends, however it does. */
+function streamed(
+  job: BodyJob,
+  run: FrameRun,
+  source: Readable,
+  at: number,
+  { start, end }: { start: number; end: number },
+) {
+  const stream = Readable.from(cut(openFrames(job, run, source), at, start, end), { objectMode: false })
+  stream.once("close", () => {
+    wipe(job.key)
+    source.destroy()
+  })
+  return sdkBody(stream, end - start)
+}
+
+/** Where the frames stand in the object. */
+function bytesOf(run: FrameRun, { header, size }: Opened): [number, number] {
+  const from = header.length + frameOffset(run.first, header.frameLength)
+  return [from, run.finalLength === undefined ? from + frameOffset(run.regular, header.frameLength) : size]
+}
+
+/** Authenticates the final frame, and with it the length. */
+async function fetchFinal(call: GetCall, opened: Opened, { regularFrames, finalLength }: FrameLayout): Promise<void> {
+  const run = { first: regularFrames, regular: 0, finalLength }
+  const [from, to] = bytesOf(run, opened)
+  const bytes =
+    to <= opened.start.length ? opened.start.subarray(from, to) : await fetchBytes(call, opened.pin, from, to)
+  const job = jobOf(call, opened)
+  try {
+    for await (const _piece of openFrames(job, run, asyncOf([bytes])));
+  } finally {
+    wipe(job.key)
+  }
+}
+
+async function fetchBytes(call: GetCall, pin: Pin, from: number, to: number): Promise<Uint8Array> {
+  const { Body } = await pinned(call, pin, from, to)
+  const bytes = await collect(nodeBody(Body), to - from)
+  if (bytes.length < to - from) throw truncated("the object ended before its length")
+  return bytes
+}
+
+/** @throws Changed where S3 says that it is another object now, and the caller asked for none by its ETag */
+async function pinned(call: GetCall, pin: Pin, from: number, to: number): Promise<GetObjectCommandOutput> {
+  try {
+    return await getPinned(call, pin, from, to)
+  } catch (error) {
+    if (!isChanged(error) || call.input.IfMatch !== undefined) throw error
+    throw new Changed("the object was replaced", { cause: error })
+  }
+}
+
+/** S3 answers with its own error. */
+async function beyondTheEnd(call: GetCall, { pin, size }: Opened): Promise<GetObjectCommandOutput> {
+  await pinned(call, pin, size, size + 1)
+  throw truncated("the object grew while it was read")
+}
+
+/** Signed and non-framed messages: by the general reader, which checks the signature over the whole first. */
+async function viaHandle(
+  call: GetCall,
+  asked: ByteRange,
+  output: GetObjectCommandOutput,
+  size: number,
+): Promise<GetObjectCommandOutput> {
+  const pin = pinOf(output)
+  const source = { size, read: (offset: number, length: number) => fetchBytes(call, pin, offset, offset + length) }
+  const reading = beginReading(call)
+  try {
+    await using handle = await openMessage(source, reading.options)
+    await handle.verify()
+    const { plaintextLength, header } = handle
+    const range = resolveRange(asked, plaintextLength)
+    if (range === undefined) return await beyondTheEnd(call, { pin, size } as Opened)
+    const bytes = await handle.read(range.start, range.end)
+    const ContentRange = `bytes ${range.start}-${range.end - 1}/${plaintextLength}`
+    const fields = { Body: bytesBody(bytes), ContentLength: bytes.length, ContentRange }
+    const info = { suite: { id: header.suiteId } as Header["suite"], wrappedKeys: header.wrappedKeys }
+    return withEnvelopeInfo(plainOutput(output, fields), envelopeInfo(info, { plaintextLength, authenticated: true }))
+  } finally {
+    reading.close()
+  }
+}

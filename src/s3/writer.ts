@@ -1,0 +1,74 @@
+import { allocate, type EncryptionContext, type Keyring } from "../core/index.ts"
+import { wipe } from "../crypto/index.ts"
+import { encodeHeader, headerLength } from "../format/index.ts"
+import { type BodyJob, bodyLengthOf, layoutOfPlaintext, sealPart } from "../framing/index.ts"
+import { type EncryptOptions, obtainMaterials, openWrite, planWrite } from "../message/index.ts"
+import type { MessageFacts } from "./metadata.ts"
+import type { Settings } from "./options.ts"
+
+/** An unsigned message whose parts are sealed one by one, in any order. */
+export interface MessageWriter {
+  readonly facts: MessageFacts
+  readonly frameLength: number
+  /**
+   * S3-4.1: the bytes of one part. Each frame is sealed at most once: call it once for each part, and keep the bytes
+   * for whoever sends them again.
+   *
+   * @param start where the part begins in the plaintext, a multiple of the frame length
+   */
+  seal(start: number, plaintext: Uint8Array, final: boolean, signal?: AbortSignal): Promise<Uint8Array>
+  /** Bytes of the whole message. */
+  lengthFor(plaintextLength: number): number
+  /** Overwrites the key. */
+  close(): void
+}
+
+export interface WriteRequest {
+  readonly keyring: Keyring
+  readonly encryptionContext: EncryptionContext
+  readonly plaintextLength: number | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+export const encryptOptions = (
+  { frameLength, signed, commitmentPolicy }: Settings,
+  { keyring, encryptionContext, signal }: WriteRequest,
+): EncryptOptions => ({
+  keyring,
+  encryptionContext,
+  frameLength,
+  signed,
+  ...(commitmentPolicy !== undefined && { commitmentPolicy }),
+  ...(signal && { signal }),
+})
+
+/** Asks the keyring for a data key; nothing is written yet. @throws what `encrypt` throws */
+export async function openWriter(settings: Settings, request: WriteRequest): Promise<MessageWriter> {
+  const plan = planWrite({ ...encryptOptions(settings, request), signed: false })
+  const { plaintextLength } = request
+  if (plaintextLength !== undefined) layoutOfPlaintext(plaintextLength, plan.frameLength)
+  const materials = await obtainMaterials(plan, plaintextLength)
+  try {
+    const { fields, key, tag } = openWrite(plan, materials)
+    const header = allocate(headerLength(fields))
+    encodeHeader(fields, header, tag)
+    const { suite, frameLength } = plan
+    const { messageId, wrappedKeys } = fields
+    const job: BodyJob = { suite, key, messageId, shape: fields }
+    const none = allocate(0)
+    return {
+      facts: { suiteId: suite.id, wrappedKeys, headerLength: header.length, frameLength, plaintextLength },
+      frameLength,
+      seal: (start, plaintext, final, signal) =>
+        sealPart(
+          { ...job, signal },
+          { firstIndex: start / frameLength, plaintext, final },
+          start === 0 ? header : none,
+        ),
+      lengthFor: (length) => header.length + bodyLengthOf(layoutOfPlaintext(length, frameLength), frameLength),
+      close: () => wipe(key),
+    }
+  } finally {
+    materials.release()
+  }
+}
