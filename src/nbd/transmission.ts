@@ -297,7 +297,8 @@ export function transmit(options: TransmissionOptions): Transmission {
       }
     },
     get full() {
-      return isFull()
+      // A payload that has begun is read to its end, also when it takes the connection to its limit.
+      return awaited === undefined && isFull()
     },
     get ended() {
       return ended
