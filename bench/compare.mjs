@@ -50,7 +50,8 @@ for (const { measure, unit, scale, rounds, prepare } of measures()) {
     if (run === undefined) console.log(`\n${measure}: ${name} does not have it`)
     else candidates.push({ name, run, ours: i === 1 })
   }
-  if (candidates.length === 2) report({ measure, unit, scale, results: await compare(candidates, rounds) })
+  if (candidates.length === 2)
+    report({ measure, unit, scale, who: revisions[1], results: await compare(candidates, rounds) })
 }
 
 /** Each `prepare` answers the work, or nothing where a commit cannot do it. */

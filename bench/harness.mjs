@@ -33,7 +33,11 @@ export const KiB = 1024
 export const MiB = 1024 * KiB
 export const GiB = 1024 * MiB
 
-export const median = (values) => quantile(values, 0.5)
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
 
 export const quantile = (values, part) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))]
@@ -87,17 +91,27 @@ export async function alternate(candidates, rounds, once, warmUp = 1) {
   return candidates.map(({ name, ours }, i) => spread(name, values[i], ours))
 }
 
-const number = (value) =>
+/** A figure of three digits or so. */
+export const number = (value) =>
   value >= 100 ? Math.round(value).toLocaleString("en") : value >= 10 ? value.toFixed(1) : value.toPrecision(3)
 
 /**
  * One measure of a part: printed here and, when `bench/run.mjs` started the part, handed to it.
  *
  * @param {{ measure: string, unit?: string, scale?: number, better?: "higher" | "lower", results: Result[],
- *   checks?: Check[], chart?: { name: string, x: number | string } }} row `scale` turns calls a second into the unit;
- *   `chart` says on which chart, and where, the results belong
+ *   checks?: Check[], who?: string, chart?: object }} row `scale` turns calls a second into the unit; `who` stands for
+ *   the candidate that is `ours`; `chart` says on which chart, and where, the results belong (`charts.mjs`)
  */
-export function report({ measure, unit = "/s", scale = 1, better = "higher", results, checks = [], chart }) {
+export function report({
+  measure,
+  unit = "/s",
+  scale = 1,
+  better = "higher",
+  who = "ours",
+  results,
+  checks = [],
+  chart,
+}) {
   const scaled = results.map((result) => ({
     ...result,
     median: result.median * scale,
@@ -111,7 +125,7 @@ export function report({ measure, unit = "/s", scale = 1, better = "higher", res
     const { name, median: mid, min, max } = result
     const range = `${number(min)} to ${number(max)}`
     const ratio =
-      ours === undefined || ours === result ? "" : `  ours is ${number(ratioOf(row, ours, result))} times this`
+      ours === undefined || ours === result ? "" : `  ${who} is ${number(ratioOf(row, ours, result))} times this`
     console.log(`  ${name.padEnd(44)} ${number(mid).padStart(9)} ${unit}  (${range})${ratio}`)
   }
   process.send?.(row)
@@ -142,7 +156,7 @@ export function verdicts(rows) {
         const beyond = stretch !== undefined && value >= stretch
         return {
           part: row.part,
-          measure: row.measure,
+          measure: check.ours === undefined ? row.measure : `${row.measure}: ${check.ours}`,
           ours: `${number(ours.median)} ${row.unit}`,
           against: against ?? "",
           theirs: peer === undefined ? "" : `${number(peer.median)} ${row.unit}`,

@@ -1,7 +1,7 @@
 /**
- * All parts of the benchmark in one run: `npm run bench [-- PART...] [-- --quick] [-- --json=FILE] [-- --charts=FOLDER]`.
+ * All parts of the benchmark in one run: `npm run bench [-- PART...] [-- --quick] [-- --publish]`.
  * Each part has a process of its own, so that none pays for the heap of another. At the end one table says what is held
- * against what; the figures go into a JSON file, and with `--charts` the charts are drawn anew.
+ * against what; the figures go into .cache/bench/latest.json and, with `--publish`, into the project (`publish.mjs`).
  */
 import { fork } from "node:child_process"
 import { once } from "node:events"
@@ -10,14 +10,14 @@ import { availableParallelism, cpus, totalmem } from "node:os"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { drawCharts } from "./charts.mjs"
 import { quick, verdicts } from "./harness.mjs"
+import { publish } from "./publish.mjs"
 
 const parts = readdirSync(new URL("./parts/", import.meta.url)).map((file) => file.replace(".mjs", ""))
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: "boolean" }, json: { type: "string" }, charts: { type: "string" } },
+  options: { quick: { type: "boolean" }, publish: { type: "boolean" } },
 })
 const unknown = positionals.filter((name) => !parts.includes(name))
 if (unknown.length > 0) throw new Error(`no part ${unknown.join(", ")}: there are ${parts.join(", ")}`)
@@ -51,11 +51,11 @@ const machine = {
   memoryGiB: Math.round(totalmem() / 2 ** 30),
 }
 const record = { date: new Date().toISOString().slice(0, 10), quick, machine, verdicts: lines, rows }
-const file = values.json ?? ".cache/bench/latest.json"
-mkdirSync(dirname(file), { recursive: true })
-writeFileSync(file, `${JSON.stringify(record, null, 1)}\n`)
-console.log(`\nAll figures: ${file}`)
-if (values.charts !== undefined) for (const path of drawCharts(record, values.charts)) console.log(`Drawn: ${path}`)
+const FILE = ".cache/bench/latest.json"
+mkdirSync(dirname(FILE), { recursive: true })
+writeFileSync(FILE, `${JSON.stringify(record, null, 1)}\n`)
+console.log(`\nAll figures: ${FILE}`)
+if (values.publish) for (const path of publish(record)) console.log(`Written: ${path}`)
 if (failed.length > 0) {
   console.error(`failed: ${failed.join(", ")}`)
   process.exitCode = 1

@@ -6,7 +6,7 @@ import { findAge, findOpenssl } from "../peers.mjs"
 
 const size = quick ? 128 * MiB : GiB
 const sizeName = `${size / MiB} MiB`
-const rounds = quick ? 2 : 5
+const rounds = quick ? 3 : 5
 const at = temporaryFolder()
 await writeFileOf(at("plain"), size)
 
