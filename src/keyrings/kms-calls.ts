@@ -70,6 +70,8 @@ export async function decryptDataKey(
 /** The members of KMS's responses that are used here. */
 export interface KmsResponse {
   readonly KeyId?: string
+  /** Of ReEncrypt. */
+  readonly SourceKeyId?: string
   readonly Plaintext?: Uint8Array
   readonly CiphertextBlob?: Uint8Array
   readonly KeyMetadata?: { readonly Arn?: string }

@@ -21,7 +21,7 @@ export { type S3ecKmsKeyOptions, s3ecKmsDiscoveryKey, s3ecKmsKey } from "./kms-k
 export { openedStream, openObject, plaintextLengthOf } from "./open.ts"
 export { planS3ec, type S3ecOptions, type S3ecPlan, sesMail } from "./plan.ts"
 export { checkRangeReadable, openRange, type PlaintextRange, rangeToFetch } from "./range.ts"
-export { type RewrapOptions, rewrapEnvelope } from "./rewrap.ts"
+export { type RewrapOptions, type RewrappedKey, rewrapDataKey, rewrapEnvelope, withRewrappedKey } from "./rewrap.ts"
 export { type S3ecRsaKeyOptions, s3ecRsaKey } from "./rsa-key.ts"
 export {
   checkPlaintextLength,

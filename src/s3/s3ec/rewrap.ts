@@ -18,15 +18,22 @@ export interface RewrapOptions {
   readonly signal?: AbortSignal
 }
 
+/** A data key as another KMS key wraps it. */
+export interface RewrappedKey {
+  readonly wrappedKey: Uint8Array
+  readonly description: EncryptionContext
+  /** As KMS tells them; undefined where a stub does not. */
+  readonly sourceKeyArn: string | undefined
+  readonly keyArn: string | undefined
+}
+
 /**
- * CSE-9.3: moves an object to another KMS key with one ReEncrypt, without its data key ever leaving KMS. The body stays
- * as it is; replace the object's metadata, or the instruction file, by what comes back.
+ * One ReEncrypt: moves a data key to another KMS key without it ever leaving KMS. The result serves every object of the
+ * same wrapped key.
  *
- * @throws TypeError for a client or key id that is none, and for reserved names in the context
- * @throws EnvelopeError `NoMatchingKey` for an object of a raw key, `UnsupportedFormat` for a new context for the legacy
- * `kms`, `KmsError`, and the signal's reason
+ * @throws what `rewrapEnvelope` throws
  */
-export async function rewrapEnvelope(envelope: ObjectEnvelope, options: RewrapOptions): Promise<WrittenEnvelope> {
+export async function rewrapDataKey(envelope: ObjectEnvelope, options: RewrapOptions): Promise<RewrappedKey> {
   const { client, signal } = options
   checkClient(client, "client")
   const keyId = parseKeyIdentifier(options.keyId, "keyId").text
@@ -44,8 +51,27 @@ export async function rewrapEnvelope(envelope: ObjectEnvelope, options: RewrapOp
     ...(options.grantTokens?.length && { GrantTokens: [...options.grantTokens] }),
   }
   const response = await callKms("ReEncrypt", client, input, { keyId, ...(signal && { signal }) })
-  return writeEnvelope({ ...envelope, wrappedKey: takeCiphertext("ReEncrypt", response), description })
+  const { SourceKeyId: sourceKeyArn, KeyId: keyArn } = response
+  return { wrappedKey: takeCiphertext("ReEncrypt", response), description, sourceKeyArn, keyArn }
 }
+
+/**
+ * CSE-9.3: moves an object to another KMS key with one ReEncrypt, without its data key ever leaving KMS. The body stays
+ * as it is; replace the object's metadata, or the instruction file, by what comes back.
+ *
+ * @throws TypeError for a client or key id that is none, and for reserved names in the context
+ * @throws EnvelopeError `NoMatchingKey` for an object of a raw key, `UnsupportedFormat` for a new context for the legacy
+ * `kms`, `KmsError`, and the signal's reason
+ */
+export async function rewrapEnvelope(envelope: ObjectEnvelope, options: RewrapOptions): Promise<WrittenEnvelope> {
+  return withRewrappedKey(envelope, await rewrapDataKey(envelope, options))
+}
+
+/** The envelope of an object of the data key. */
+export const withRewrappedKey = (
+  envelope: ObjectEnvelope,
+  { wrappedKey, description }: RewrappedKey,
+): WrittenEnvelope => writeEnvelope({ ...envelope, wrappedKey, description })
 
 function newDescription(envelope: ObjectEnvelope, context: EncryptionContext | undefined): EncryptionContext {
   if (context === undefined) return envelope.description
