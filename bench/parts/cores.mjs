@@ -1,8 +1,10 @@
-// What more lanes bring from file to file, beside what OpenSSL does with as many processes.
+// What more lanes bring from file to file, beside what OpenSSL does with as many processes; and where they begin to pay.
 import { availableParallelism } from "node:os"
+import { encryptFile } from "kms-envelope"
 import { runJob, temporaryFolder, writeFileOf } from "../files.mjs"
-import { alternate, KiB, MiB, quick, report, spread } from "../harness.mjs"
+import { alternate, compare, effort, KiB, MiB, quick, report, spread } from "../harness.mjs"
 import { findOpenssl, opensslSpeed } from "../peers.mjs"
+import { keyring } from "../subjects.mjs"
 
 const size = (quick ? 128 : 1024) * MiB
 const rounds = quick ? 1 : 5
@@ -30,4 +32,17 @@ for (const lanes of counts) {
     results,
     chart: { name: "cores", x: lanes },
   })
+}
+
+for (const mebibytes of [32, 128]) {
+  await writeFileOf(at("plain"), mebibytes * MiB)
+  const run = (lanes) => () => encryptFile(at("plain"), at("sealed"), { keyring, lanes, overwrite: true })
+  const results = await compare(
+    [
+      { name: `${most} lanes`, ours: true, run: run(most) },
+      { name: "this thread alone", run: run(0) },
+    ],
+    effort,
+  )
+  report({ measure: `encryptFile, ${mebibytes} MiB`, unit: "MB/s", scale: (mebibytes * MiB) / 1e6, results })
 }

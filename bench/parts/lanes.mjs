@@ -1,7 +1,9 @@
 // One thread, WebCrypto on libuv's threads, or worker threads over shared memory: three ways to seal and open a buffer
 // into one contiguous output of the caller. The evidence of docs/adr/0006 and 0007; no check, since we chose.
+import { once } from "node:events"
+import { Worker } from "node:worker_threads"
 import { openLoops, sealedLength, sealLoops, webCryptoLoops } from "../bare.mjs"
-import { compare, longEffort, MiB, quick, report } from "../harness.mjs"
+import { alternate, compare, longEffort, MiB, quick, report } from "../harness.mjs"
 import { startSharedLanes } from "../shared-lanes.mjs"
 
 const lanes = [1, 2].map((workers) => startSharedLanes(workers))
@@ -33,3 +35,17 @@ for (const mebibytes of quick ? [16] : [4, 16, 256]) {
   }
 }
 for (const { close } of lanes) await close()
+
+report({
+  measure: "until a worker thread stands",
+  unit: "ms",
+  better: "lower",
+  results: await alternate([{ name: "a worker of no modules" }], longEffort.rounds, async () => {
+    const start = performance.now()
+    const worker = new Worker("", { eval: true })
+    await once(worker, "online")
+    const time = performance.now() - start
+    await worker.terminate()
+    return time
+  }),
+})

@@ -7,7 +7,7 @@ const LIMIT = 150
 const at = temporaryFolder()
 const once = async ({ request }) => (await runJob(request)).peakMiB
 
-for (const size of quick ? [256 * MiB] : [64 * MiB, GiB, 4 * GiB]) {
+for (const size of quick ? [256 * MiB] : [64 * MiB, GiB, 2 * GiB]) {
   await writeFileOf(at("plain"), size)
   const rounds = quick || size > GiB ? 1 : 3
   const jobs = []

@@ -30,12 +30,12 @@ export interface FileResult {
   readonly plaintextLength: number
 }
 
-/** From this many bytes on, worker threads make up for the time they take to start (`npm run bench:files`). */
+/** From this many bytes on, worker threads make up for the time they take to start (`npm run bench -- cores`). */
 const LANES_FROM = 32 * 1024 * 1024
 const CHUNK_LENGTH = 1024 * 1024
 
 /**
- * Encrypts a file into a file: a large one on all processors, each lane with its own reads and writes, so that memory
+ * Encrypts a file into a file: from 32 MiB on all processors, each lane with its own reads and writes, so that memory
  * and the event loop stay free. A target named by its path appears whole or not at all, with mode 0600.
  *
  * @param source a path, or an open file, read from its start
