@@ -80,7 +80,7 @@ export interface CallRequest {
   readonly operation: string
   readonly asker: Asker
   /** What the request says, once it was read. */
-  readonly asked: { readonly parameters: RequestParameters; readonly grantTokens: readonly string[] }
+  readonly asked: { readonly parameters: RequestParameters; readonly tokenGrants: ReadonlySet<string> }
   readonly scope: Scope
   readonly now: number
   readonly tx: StoreTransaction
@@ -106,7 +106,7 @@ export function createCall(request: CallRequest): Call {
     const policyQuestion = policyRequest(tx, asker, { ...question, parameters })
     const ofNewKey = owned && { keyPolicy: storedPolicy(defaultKeyPolicy(owned), "key") }
     const decision = evaluate(policyQuestion, {
-      ...policySet(tx, asker.known.identityPolicies, key, { grantTokens: asked.grantTokens, retired }),
+      ...policySet(tx, asker.known.identityPolicies, key, { tokenGrants: asked.tokenGrants, retired }),
       ...ofNewKey,
     })
     if (!decision.allowed) throw accessDenied(accessDeniedMessage(policyQuestion, decision))

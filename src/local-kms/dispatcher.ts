@@ -4,8 +4,8 @@ import { auditedParameters, requestEvent, type TlsDetails } from "./audit.ts"
 import type { Asker, RequestParameters } from "./authorization.ts"
 import { type Call, createCall } from "./call.ts"
 import { doWhatIsDue } from "./due.ts"
-import { internalFault, invalidGrantToken, KmsFault, unrecognizedClient } from "./faults.ts"
-import { findToken } from "./grants/tokens.ts"
+import { internalFault, KmsFault, unrecognizedClient } from "./faults.ts"
+import { grantsOfTokens } from "./grants/tokens.ts"
 import type { Scope } from "./identifiers.ts"
 import { isTrackedUse, noteUse } from "./last-use.ts"
 import { countRequest } from "./meter.ts"
@@ -82,7 +82,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatch {
 /** What a request says, filled in once it was read. */
 interface AskedFor {
   parameters: RequestParameters
-  grantTokens: readonly string[]
+  tokenGrants: ReadonlySet<string>
 }
 
 function answer(
@@ -97,7 +97,7 @@ function answer(
   const scope: Scope = { partition: options.partition, region, accountId: request.principal.accountId }
   doWhatIsDue(tx, now, scope.partition, options)
   const asker: Asker = { ...request, secureTransport, known: knownCaller(tx, request.principal), now }
-  const asked: AskedFor = { parameters: {}, grantTokens: [] }
+  const asked: AskedFor = { parameters: {}, tokenGrants: new Set() }
   const call = createCall({ ...options, operation, asker, asked, prepared, scope, now, tx })
   const outcome = run(tx, admit(request, asker, options), request.input, call, asked)
   if (isRecorded(call, outcome.fault)) record(tx, options, request, { ...outcome, call, requestId })
@@ -158,9 +158,10 @@ function run(
     const input = readInput(operation.input, raw)
     parameters = auditedParameters(operation.input, input)
     asked.parameters = parameters
-    asked.grantTokens = (input.GrantTokens as readonly string[] | undefined) ?? []
     try {
-      requireGrantTokens(tx, asked.grantTokens)
+      const { vault, scope } = call
+      const tokens = (input.GrantTokens as readonly string[] | undefined) ?? []
+      asked.tokenGrants = grantsOfTokens(tx, vault, scope.partition, tokens)
       const output = tx.attempt(() => operation.handle(input, call))
       return { readOnly, parameters, output }
     } finally {
@@ -179,11 +180,6 @@ function wipeDecoded(operation: Operation, raw: unknown, input: Readonly<Record<
     const isOurs = value !== (raw as Record<string, unknown>)[name]
     if (member.sensitive && isOurs && value instanceof Uint8Array) wipe(value)
   }
-}
-
-/** GRT-3.3 @throws KmsFault `InvalidGrantTokenException` */
-function requireGrantTokens(tx: StoreTransaction, tokens: readonly string[]): void {
-  if (tokens.some((token) => findToken(tx, token) === undefined)) throw invalidGrantToken()
 }
 
 /** The cause stays out of the reply and the trail: nobody knows what it says. */

@@ -3,6 +3,7 @@ import { getAlias } from "./alias-records.ts"
 import type { AuditEvent } from "./audit.ts"
 import { type Asker, policyRequest, policySet } from "./authorization.ts"
 import { allFindings } from "./grants/findings.ts"
+import { grantsOfTokens } from "./grants/tokens.ts"
 import { aliasArn, parseKeyReference, type Scope } from "./identifiers.ts"
 import { type Key, loadKey } from "./keys.ts"
 import {
@@ -21,6 +22,7 @@ import { type PolicyInput, policyText } from "./principals/manage.ts"
 import { knownCaller } from "./principals/records.ts"
 import type { AwsService } from "./services.ts"
 import type { StoreReader } from "./store/store.ts"
+import type { Vault } from "./vault.ts"
 
 /** A request that somebody might make. */
 export interface ExplainRequest {
@@ -60,11 +62,13 @@ export interface ExplainOrigin {
   readonly principal: Principal
   readonly service: AwsService | undefined
   readonly now: number
+  /** Reads grant tokens. */
+  readonly vault: Vault
 }
 
-/** @throws TypeError for an action or a policy that is none; RangeError for a key that is not there */
+/** @throws TypeError for an action or a policy that is none; RangeError for a key or a token's grant that is not there */
 export function explainRequest(reader: StoreReader, request: ExplainRequest, origin: ExplainOrigin): ExplainedRequest {
-  const { scope, principal, service, now } = origin
+  const { scope, principal, service, now, vault } = origin
   const action = findAction(request.action.includes(":") ? request.action : `kms:${request.action}`)
   if (action === undefined) throw new TypeError(`'${request.action}' is no action of AWS KMS, such as kms:Decrypt`)
   const key = request.keyId === undefined ? undefined : existingKey(reader, request.keyId, scope)
@@ -82,8 +86,9 @@ export function explainRequest(reader: StoreReader, request: ExplainRequest, ori
     encryptionContext,
     parameters: request.parameters ?? {},
   })
-  const { grantTokens = [], grantId: retired } = request
-  const question = { grantTokens, retired }
+  const { grantId: retired } = request
+  const tokenGrants = readTokens(reader, vault, scope, request.grantTokens ?? [])
+  const question = { tokenGrants, retired }
   const policies = policySet(reader, known.identityPolicies, key, question)
   const keyPolicy = request.keyPolicy === undefined ? policies.keyPolicy : readKeyPolicy(request.keyPolicy)
   // The aliases are read while there is something to read them from.
@@ -100,6 +105,14 @@ export function explainRequest(reader: StoreReader, request: ExplainRequest, ori
     },
   )
   return { ...explanation, text: renderExplanation(explanation) }
+}
+
+function readTokens(reader: StoreReader, vault: Vault, { partition }: Scope, tokens: readonly string[]) {
+  try {
+    return grantsOfTokens(reader, vault, partition, tokens)
+  } catch (cause) {
+    throw new RangeError(`there is no grant of a grant token: ${(cause as Error).message}`, { cause })
+  }
 }
 
 /** @throws TypeError with every problem */
@@ -137,7 +150,7 @@ export function replayPolicy(
 ): Replay {
   const parsed = readKeyPolicy(policy)
   const key = existingKey(reader, keyId, scope)
-  const { grants } = policySet(reader, [], key, { grantTokens: [] })
+  const { grants } = policySet(reader, [], key, { tokenGrants: new Set() })
   return replay(parsed, events, {
     keyArn: key.arn,
     identityPolicies: ({ identityArn }) => knownCaller(reader, parsePrincipal(identityArn)).identityPolicies,

@@ -226,13 +226,14 @@ export class LocalKms {
    * Why a request is, or would be, allowed or refused: the decision, and of every statement of every policy what matched.
    * Nothing is recorded.
    *
-   * @throws TypeError for an action, principal or policy that is none; RangeError for a key that is not there
+   * @throws TypeError for an action, principal or policy that is none; RangeError for a key that is not there, and for a
+   * grant token without a grant
    */
   async explain(request: ExplainRequest): Promise<ExplainedRequest> {
     const { principal } = this.#caller(request)
     const scope = { partition: PARTITION, region: request.region ?? this.region, accountId: principal.accountId }
     const service = request.service === undefined ? undefined : awsService(request.service)
-    const origin = { scope, principal, service, now: this.#clock() }
+    const origin = { scope, principal, service, now: this.#clock(), vault: this.#vault }
     return this.#store.read((reader) => explainRequest(reader, request, origin))
   }
 

@@ -5,12 +5,11 @@ import type { StoreReader } from "../store/store.ts"
 import { type ContextConstraint, isAsStrict, meetsConstraint } from "./constraints.ts"
 import { isConstrained } from "./operations.ts"
 import { allGrants, type Grant, type GrantConstraints, getGrant, grantsTo } from "./records.ts"
-import { findToken } from "./tokens.ts"
 
 /** What the question is about beside the request. */
 export interface GrantQuestion {
-  /** As the request brought them. */
-  readonly grantTokens: readonly string[]
+  /** The ids of the grants of which the request brought tokens. */
+  readonly tokenGrants: ReadonlySet<string>
   /** The grant that is to be retired. */
   readonly retired?: string | undefined
 }
@@ -34,24 +33,23 @@ export function* grantsFor(
     if (grant !== undefined) yield finding(grant, request, false)
     return
   }
-  const tokens = grantsOfTokens(reader, question)
+  const { tokenGrants } = question
   for (const name of granteeNames(request.caller))
-    for (const grant of grantsTo(reader, key, name)) yield finding(grant, request, tokens.has(grant.grantId))
+    for (const grant of grantsTo(reader, key, name)) yield finding(grant, request, tokenGrants.has(grant.grantId))
 }
 
-/** The same of every grant on the key, for explanations. */
+/** The same of every grant on the key, those to the caller first, for explanations. */
 export function* allFindings(
   reader: StoreReader,
   key: Key,
   request: PolicyRequest,
-  question: GrantQuestion,
+  { tokenGrants }: GrantQuestion,
 ): Generator<GrantFinding> {
-  const tokens = grantsOfTokens(reader, question)
-  for (const grant of allGrants(reader, key)) yield finding(grant, request, tokens.has(grant.grantId))
+  const isTo = (grant: Grant): boolean => naming(request.caller, grantee(grant)) !== undefined
+  const grants = [...allGrants(reader, key)]
+  for (const grant of [...grants.filter(isTo), ...grants.filter((grant) => !isTo(grant))])
+    yield finding(grant, request, tokenGrants.has(grant.grantId))
 }
-
-const grantsOfTokens = (reader: StoreReader, { grantTokens }: GrantQuestion): ReadonlySet<string> =>
-  new Set(grantTokens.flatMap((token) => findToken(reader, token)?.grantId ?? []))
 
 function finding(grant: Grant, request: PolicyRequest, hasToken: boolean): GrantFinding {
   const { grantId, operations } = grant

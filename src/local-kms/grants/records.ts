@@ -49,7 +49,6 @@ const namedPrefix = (key: Owner, name: string): string => `grant-named/${ofKey(k
 const countPath = (key: Owner): string => `grant-count/${ofKey(key)}`
 /** @param retiring an ARN, or a service's name */
 export const retirablePrefix = (region: string, retiring: string): string => `grant-retirable/${region}/${retiring}|`
-export const tokenPrefix = (grantId: string): string => `grant-token/${grantId}/`
 
 export const granteeOf = ({ granteePrincipal, granteeServicePrincipal }: Grant): string | undefined =>
   granteePrincipal ?? granteeServicePrincipal
@@ -67,10 +66,8 @@ export function putGrant(tx: StoreTransaction, key: Owner, grant: Grant): void {
   tx.put(countPath(key), { grants: countGrants(tx, key) + 1 })
 }
 
-/** The grant and its tokens. */
 export function removeGrant(tx: StoreTransaction, key: Owner, grant: Grant): void {
-  const tokens = [...tx.range(tokenPrefix(grant.grantId))].map(([path]) => path)
-  for (const path of [grantsPrefix(key) + grant.grantId, ...indexPaths(key, grant), ...tokens]) tx.remove(path)
+  for (const path of [grantsPrefix(key) + grant.grantId, ...indexPaths(key, grant)]) tx.remove(path)
   tx.put(countPath(key), { grants: countGrants(tx, key) - 1 })
 }
 

@@ -1,28 +1,40 @@
-import { createHash } from "node:crypto"
-import { randomBytes } from "../../crypto/index.ts"
+import { utf8 } from "../../core/index.ts"
+import { invalidGrantToken } from "../faults.ts"
 import type { Key } from "../keys.ts"
-import type { StoreReader, StoreTransaction } from "../store/store.ts"
-import { type Grant, type GrantPlace, tokenPrefix } from "./records.ts"
+import type { StoreReader } from "../store/store.ts"
+import type { Vault } from "../vault.ts"
+import { type Grant, type GrantPlace, getGrant } from "./records.ts"
 
-const ID_BYTES = 32
-const SECRET_BYTES = 32
-
-/** GRT-3.1: the grant's id and 32 random bytes, of which the store keeps the hash. */
-export function issueToken(tx: StoreTransaction, { scope, keyId }: Key, { grantId }: Grant): string {
-  const secret = randomBytes(SECRET_BYTES)
-  const place: GrantPlace = { accountId: scope.accountId, region: scope.region, keyId }
-  tx.put(tokenPath(grantId, secret), place)
-  return Buffer.concat([Buffer.from(grantId, "hex"), secret]).toString("base64")
+/** Where a token's grant is. */
+interface TokenPlace extends GrantPlace {
+  readonly grantId: string
 }
 
-/** Which grant a token is of; `undefined` for a token that is none, or whose grant is gone. */
-export function findToken(reader: StoreReader, token: string): (GrantPlace & { readonly grantId: string }) | undefined {
-  const bytes = Buffer.from(token, "base64")
-  if (bytes.length !== ID_BYTES + SECRET_BYTES || bytes.toString("base64") !== token) return undefined
-  const grantId = bytes.toString("hex", 0, ID_BYTES)
-  const place = reader.get<GrantPlace>(tokenPath(grantId, bytes.subarray(ID_BYTES)))
-  return place && { ...place, grantId }
+const PURPOSE = "grant-token"
+
+/** GRT-3.1: nothing is kept of it, and no two are the same, since sealing takes a random IV. */
+export function issueToken(vault: Vault, { scope, keyId }: Key, { grantId }: Grant): string {
+  const place: TokenPlace = { accountId: scope.accountId, region: scope.region, keyId, grantId }
+  return vault.seal(PURPOSE, utf8(JSON.stringify(place)))
 }
 
-const tokenPath = (grantId: string, secret: Uint8Array): string =>
-  tokenPrefix(grantId) + createHash("sha256").update(secret).digest("hex")
+/** @throws KmsFault `InvalidGrantTokenException` for a token that is none, or whose grant is gone */
+export function readToken(reader: StoreReader, vault: Vault, partition: string, token: string): TokenPlace {
+  // One token has one text: what base64 decoding would skip is not part of any.
+  const isText = Buffer.from(token, "base64url").toString("base64url") === token
+  const opened = isText ? vault.open(PURPOSE, token) : undefined
+  if (opened === undefined) throw invalidGrantToken()
+  const place = JSON.parse(Buffer.from(opened.buffer, opened.byteOffset, opened.length).toString()) as TokenPlace
+  const { accountId, region, keyId, grantId } = place
+  if (getGrant(reader, { scope: { partition, region, accountId }, keyId }, grantId) === undefined)
+    throw invalidGrantToken()
+  return place
+}
+
+/** GRT-3.3: the ids of the grants that tokens are of. @throws KmsFault `InvalidGrantTokenException` */
+export const grantsOfTokens = (
+  reader: StoreReader,
+  vault: Vault,
+  partition: string,
+  tokens: readonly string[],
+): ReadonlySet<string> => new Set(tokens.map((token) => readToken(reader, vault, partition, token).grantId))

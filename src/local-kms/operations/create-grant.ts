@@ -66,7 +66,7 @@ export const CreateGrant = keyOperation({
     if (same === undefined) putGrant(call.tx, key, grant)
     // GRT-6.3
     call.notes.response = { grantId: grant.grantId, keyId: key.arn }
-    return { GrantId: grant.grantId, GrantToken: issueToken(call.tx, key, grant) }
+    return { GrantId: grant.grantId, GrantToken: issueToken(call.vault, key, grant) }
   },
 })
 

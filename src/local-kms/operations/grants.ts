@@ -20,7 +20,7 @@ import {
   removeGrant,
   retirablePrefix,
 } from "../grants/records.ts"
-import { findToken } from "../grants/tokens.ts"
+import { readToken } from "../grants/tokens.ts"
 import { keyArn } from "../identifiers.ts"
 import type { Key } from "../keys.ts"
 import { pageOutput, readPage } from "../paging.ts"
@@ -171,10 +171,10 @@ function retirable({ GrantToken, KeyId, GrantId }: shape.InputOf<typeof retireIn
   if (GrantToken !== undefined) {
     if (KeyId !== undefined || GrantId !== undefined)
       throw validation("Specify a grant token, or a key ARN and a grant ID, but not both.")
-    const found = findToken(call.tx, GrantToken)
+    const found = readToken(call.tx, call.vault, call.scope.partition, GrantToken)
     const key =
-      found?.region === call.scope.region ? call.loadKey(ownerAt(found, call.scope).scope, found.keyId) : undefined
-    if (found === undefined || key === undefined) throw invalidGrantToken()
+      found.region === call.scope.region ? call.loadKey(ownerAt(found, call.scope).scope, found.keyId) : undefined
+    if (key === undefined) throw invalidGrantToken()
     return [key, existingGrant(call, key, found.grantId)]
   }
   if (KeyId === undefined || GrantId === undefined)

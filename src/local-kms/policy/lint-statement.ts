@@ -48,7 +48,7 @@ function lintActions({ statement }: LintedStatement, isKeyPolicy: boolean): Lint
     if (!kmsActions.some(({ name }) => matchesPattern(pattern, name.toLowerCase(), () => undefined)))
       return [finding("unknown-action", "warning", `AWS KMS has no action ${value}.`, statement)]
     const authority = findAction(value)?.authority
-    if (!isKeyPolicy || statement.effect !== "Allow" || authority === undefined || authority === "key") return []
+    if (!isKeyPolicy || authority === undefined || authority === "key") return []
     const why = authority === "grant" ? "grants alone allow it" : "it is about no key: identity policies allow it"
     return [finding("no-effect", "note", `${value} has no effect in a key policy: ${why}.`, statement)]
   })

@@ -1,5 +1,5 @@
 import { statementLabel } from "./document.ts"
-import type { Decision, StatementReference } from "./evaluate.ts"
+import type { Decision, GrantFinding, StatementReference } from "./evaluate.ts"
 import type { Explanation, PolicyExplanation, StatementExplanation } from "./explain.ts"
 
 /** An explanation for people: the answer and its reason first, then every policy, statement by statement. */
@@ -10,9 +10,20 @@ export function renderExplanation({ request, decision, message, policies, grants
     `  ${describeDecision(decision)}`,
     ...(message === undefined ? [] : [`  AccessDeniedException: ${message}`]),
     ...policies.flatMap(renderPolicy),
-    ...grants.map(({ grantId, allows, why }) => `grant ${grantId}: ${allows ? "allows" : "does not allow"}: ${why}`),
+    ...renderGrants(grants),
   ]
   return `${lines.join("\n")}\n`
+}
+
+const SHOWN_GRANTS = 20
+
+/** A key may have tens of thousands. */
+function renderGrants(grants: readonly GrantFinding[]): string[] {
+  const lines = grants
+    .slice(0, SHOWN_GRANTS)
+    .map(({ grantId, allows, why }) => `grant ${grantId}: ${allows ? "allows" : "does not allow"}: ${why}`)
+  const more = grants.length - lines.length
+  return more === 0 ? lines : [...lines, `and ${more} more ${more === 1 ? "grant" : "grants"}, which come after these`]
 }
 
 const refer = ({ policy, ...statement }: StatementReference): string => `${policy}, ${statementLabel(statement)}`

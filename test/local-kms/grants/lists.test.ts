@@ -117,7 +117,7 @@ test("GRT-5.6: among 10,000 grants, a decision and a page read the grants that t
   })
   const decide = (arn: string) =>
     costOf((reader) => {
-      for (const { allows, grantId } of grantsFor(reader, key, asking(arn), { grantTokens: [] }))
+      for (const { allows, grantId } of grantsFor(reader, key, asking(arn), { tokenGrants: new Set<string>() }))
         if (allows) return grantId
       return undefined
     })

@@ -36,7 +36,7 @@ async function allowed(grants: readonly Grant[], request: Partial<PolicyRequest>
   const asked = { caller: app, action: "", resource: arn, resourceAccountId: scope.accountId, now: 0, ...request }
   const findings = await store.transaction((tx) => {
     for (const grant of grants) putGrant(tx, key, grant)
-    return [...grantsFor(tx, key, asked, { grantTokens: [] })]
+    return [...grantsFor(tx, key, asked, { tokenGrants: new Set() })]
   })
   return findings.some(({ allows }) => allows)
 }

@@ -253,6 +253,17 @@ describe("an explanation", () => {
     )
   })
 
+  test("tells of the grants to the caller first, and not of thousands", async () => {
+    const here = await grantWorld()
+    for (let i = 0; i < 25; i++) await here.grant({ GranteePrincipal: CLERK })
+    await here.grant({ Operations: ["Decrypt"] })
+    const { text, grants } = await explained(here, {})
+    expect(grants).toHaveLength(26)
+    const lines = text.trimEnd().split("\n").slice(-21)
+    expect(lines[0]).toContain("does not allow: Encrypt is not among its operations, Decrypt")
+    expect(lines.at(-1)).toBe("and 6 more grants, which come after these")
+  })
+
   test("tells about the retiring of one grant, and of any", async () => {
     const here = await grantWorld()
     const mine = await here.grant({ RetiringPrincipal: APP })
