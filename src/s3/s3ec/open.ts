@@ -5,8 +5,7 @@ import { type ContentKey, checkReadable, obtainContentKey, type S3ecCallOptions 
 import type { ObjectEnvelope } from "./envelope.ts"
 import { heldBack } from "./held-back.ts"
 import { MAX_PLAINTEXT_LENGTH, type S3ecPlan } from "./plan.ts"
-import { destroySource, readableOf } from "./readable.ts"
-import type { ByteSource } from "./seal.ts"
+import { type ByteSource, destroySource, readableOf, toSource } from "./readable.ts"
 
 /** Bytes of plaintext of an object of so many bytes; undefined for AES-CBC, whose padding only its end tells. */
 export function plaintextLengthOf(envelope: ObjectEnvelope, objectLength: number): number | undefined {
@@ -53,6 +52,7 @@ export async function openedStream(
   options: S3ecCallOptions & { readonly objectLength?: number } = {},
 ): Promise<Readable> {
   const { objectLength, signal } = options
+  const chunks = toSource(source)
   try {
     checkReadable(plan, envelope)
     if (objectLength !== undefined) {
@@ -60,11 +60,11 @@ export async function openedStream(
       checkBuffer(plan, objectLength - (envelope.suiteId === 0x70 ? 0 : TAG_LENGTH))
     }
     const opener = await beginOpening(plan, envelope, options)
-    const plaintext = openPieces(opener, source, objectLength)
+    const plaintext = openPieces(opener, chunks, objectLength)
     const pieces = plan.release.when === "at-once" ? plaintext : heldBack(plaintext, plan.release, signal)
-    return readableOf(pieces, signal, () => destroySource(source))
+    return readableOf(pieces, chunks, signal)
   } catch (error) {
-    destroySource(source)
+    destroySource(chunks)
     throw error
   }
 }

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream"
-import { allocateUnfilled, type BytesLike, EnvelopeError, limitExceeded, viewBytes } from "../../core/index.ts"
+import { allocateUnfilled, EnvelopeError, limitExceeded, viewBytes } from "../../core/index.ts"
 import {
   deriveObjectKeys,
   IV_LENGTH,
@@ -13,7 +13,7 @@ import { checkCallerContext, contentCipherOf, NO_AAD, type S3ecCallOptions, V3_A
 import type { ObjectEnvelope } from "./envelope.ts"
 import type { S3ecWrapResult } from "./key.ts"
 import { MAX_PLAINTEXT_LENGTH, type S3ecPlan } from "./plan.ts"
-import { destroySource, readableOf } from "./readable.ts"
+import { type ByteSource, readableOf, toSource } from "./readable.ts"
 import { type WrittenEnvelope, writeEnvelope } from "./write-envelope.ts"
 
 /** Bytes of the object for so many of plaintext. */
@@ -138,23 +138,18 @@ export async function sealObject(
   return { ...written, body }
 }
 
-/** Bytes in one after another: a Node or Web stream, a generator. */
-export type ByteSource = AsyncIterable<BytesLike>
-
 /**
  * An object's ciphertext and tag as a stream. It can be read once: whoever retries must keep what it gave, or begin anew
  * with another sealer. A source that fails fails it, and no tag follows.
  */
 export function sealedStream(sealer: ObjectSealer, source: ByteSource, signal?: AbortSignal): Readable {
+  const chunks = toSource(source)
   async function* seal() {
-    for await (const chunk of source) {
+    for await (const chunk of chunks) {
       const sealed = sealer.update(viewBytes(chunk, "chunk"))
       if (sealed.length > 0) yield sealed
     }
     yield sealer.finish()
   }
-  return readableOf(seal(), signal, () => {
-    sealer.close()
-    destroySource(source)
-  })
+  return readableOf(seal(), chunks, signal, sealer.close)
 }
