@@ -66,8 +66,10 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
   let deaf = false
   let reading = true
   let finishing = false
+  let failed = false
   let closed = false
 
+  // NBD-1.11.
   const deadline = setTimeout(() => fail(), options.handshakeSeconds * 1000)
   deadline.unref()
 
@@ -84,9 +86,10 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
     settle()
   }
 
-  /** The client's doing, or its absence. */
+  /** NBD-4.2: the client's doing, or its absence, and the end of its own connection alone. */
   const fail = (): void => {
-    if (closed) return
+    if (failed) return
+    failed = true
     counters.connectionsFailed++
     destroy()
   }

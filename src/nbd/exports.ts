@@ -65,6 +65,7 @@ export function findExport(exports: Exports, name: string): Export | undefined {
 /** NBD-1.7: what the export can do, in the bits of the protocol. */
 export function exportFlags({ device, readOnly, multiConnection }: Export, structured: boolean): number {
   let flags = EXPORT_FLAGS.hasFlags | EXPORT_FLAGS.cache
+  // NBD-5.3: there is one device behind all connections, and whatever it caches it caches for all.
   if (multiConnection) flags |= EXPORT_FLAGS.multiConnection
   if (structured) flags |= EXPORT_FLAGS.dontFragment
   if (readOnly) return flags | EXPORT_FLAGS.readOnly

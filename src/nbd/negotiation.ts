@@ -35,7 +35,7 @@ export interface Answer {
   readonly next: Next
 }
 
-/** The option phase of one connection: pure, each option with its data answered in turn. */
+/** NBD-1.2: the option phase of one connection: pure, each option with its data answered in turn. */
 export interface Negotiation {
   answer(option: number, data: Buffer): Answer
   /** An option whose data is too long to be read. */
@@ -74,6 +74,7 @@ export function negotiate({ exports, tls, noZeroes }: NegotiationOptions): Negot
     return { replies: [...servers, acknowledge(OPTION.list)], next: "option" }
   }
 
+  /** NBD-2.1. */
   const startTls = (data: Buffer): Answer => {
     if (data.length > 0) return refuse(OPTION.startTls, OPTION_REPLY.invalid, "STARTTLS has no data")
     if (tls === "none") return refuse(OPTION.startTls, OPTION_REPLY.policy, "this server has no TLS")
@@ -81,6 +82,7 @@ export function negotiate({ exports, tls, noZeroes }: NegotiationOptions): Negot
     return { replies: [acknowledge(OPTION.startTls)], next: "tls" }
   }
 
+  /** NBD-1.8. */
   const structuredReply = (data: Buffer): Answer => {
     if (data.length > 0) return refuse(OPTION.structuredReply, OPTION_REPLY.invalid, "STRUCTURED_REPLY has no data")
     structured = true
@@ -121,8 +123,10 @@ export function negotiate({ exports, tls, noZeroes }: NegotiationOptions): Negot
 
   const answer = (option: number, data: Buffer): Answer => {
     if (option === OPTION.exportName) return exportName(data)
+    // NBD-1.10.
     if (option === OPTION.abort) return { replies: [acknowledge(OPTION.abort)], next: "close" }
     if (option === OPTION.startTls) return startTls(data)
+    // NBD-2.2.
     if (tls === "required" && !secure)
       return refuse(option, OPTION_REPLY.tlsRequired, "this server takes STARTTLS before anything else")
     switch (option) {

@@ -20,7 +20,9 @@ export function refusalOf(request: Request, agreement: Agreement): Errno | 0 {
   const { type, flags, offset, length } = request
   const known = FLAGS.get(type)
   if (known === undefined || (flags & ~known) !== 0) return ERRNO.EINVAL
+  // NBD-3.4.
   if (type === COMMAND.flush) return offset === 0 && length === 0 ? 0 : ERRNO.EINVAL
+  // NBD-3.11.
   if (modifies(type) && agreement.export.readOnly) return ERRNO.EPERM
   if (!isOffered(request, agreement)) return ERRNO.EINVAL
   if (offset + length > agreement.export.device.size) {

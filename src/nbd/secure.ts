@@ -27,8 +27,9 @@ export function secure(socket: Socket, options: TlsOptions): Promise<TLSSocket> 
   })
 }
 
-/** @throws the error of the TLS layer for a certificate or key that is none */
+/** @throws TypeError without certificate or key; the error of the TLS layer for those that are none */
 export function readTlsOptions({ cert, key, clientCa }: NbdTlsOptions, handshakeSeconds: number): TlsOptions {
+  if (!cert?.length || !key?.length) throw new TypeError("tls takes cert and key")
   const keys: SecureContextOptions = { cert: asPem(cert), key: asPem(key), minVersion: "TLSv1.2" }
   const clients = clientCa === undefined ? {} : { ca: asPem(clientCa), requestCert: true, rejectUnauthorized: true }
   const options = { ...keys, ...clients, handshakeTimeout: handshakeSeconds * 1000, allowHalfOpen: true }

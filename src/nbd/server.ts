@@ -88,6 +88,7 @@ export async function serveNbd(
   }
   const limit = atLeast(1, maxConnections, "maxConnections")
   const accept = (socket: Socket): void => {
+    // NBD-5.5.
     if (connections.size >= limit) {
       socket.destroy()
       return
@@ -113,14 +114,11 @@ export async function serveNbd(
   let closing: Promise<void> | undefined
   const close = async (graceSeconds: number): Promise<void> => {
     server.close()
-    await path?.remove()
     const all = [...connections]
     for (const connection of all) connection.stop()
-    const grace = setTimeout(() => {
-      for (const connection of all) connection.destroy()
-    }, graceSeconds * 1000)
-    await Promise.all(all.map(({ done }) => done))
-    clearTimeout(grace)
+    await path?.remove()
+    await settledWithin(Promise.all(all.map(({ done }) => done)), graceSeconds)
+    for (const connection of all) connection.destroy()
     await flushAll(exports)
   }
 
@@ -186,7 +184,7 @@ function atLeast(least: number, value: number, name: string): number {
   throw new RangeError(`${name} must be a whole number of at least ${least}, not ${value}`)
 }
 
-/** The NBD URI specification (NetworkBlockDevice/nbd, doc/uri.md). */
+/** NBD-6.4: the NBD URI specification (NetworkBlockDevice/nbd, doc/uri.md). */
 function nbdUri(address: NbdAddress, exportName: string, tls: boolean): string {
   const scheme = tls ? "nbds" : "nbd"
   const name = encodeURIComponent(exportName)
@@ -196,6 +194,16 @@ function nbdUri(address: NbdAddress, exportName: string, tls: boolean): string {
 }
 
 const encodePath = (path: string): string => path.split("/").map(encodeURIComponent).join("/")
+
+/** Waits for `work`, which does not fail, but no longer than that. */
+async function settledWithin(work: Promise<unknown>, seconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<void>((onTimeout) => {
+    timer = setTimeout(onTimeout, seconds * 1000)
+  })
+  await Promise.race([work, timeout])
+  clearTimeout(timer)
+}
 
 /** NBD-5.4: every device that can be written to, once, even where another's flush fails. A closed one has nothing to flush. */
 async function flushAll(exports: Exports): Promise<void> {

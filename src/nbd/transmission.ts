@@ -99,7 +99,7 @@ export function transmit(options: TransmissionOptions): Transmission {
     finished(cost)
   }
 
-  /** Runs a device's method, at once where it answers at once, and has the answer or the error replied. */
+  /** NBD-5.2: runs a device's method, at once where it answers at once, and has the answer or the error replied. */
   const settle = <T>(
     request: Request,
     cost: number,
@@ -194,6 +194,7 @@ export function transmit(options: TransmissionOptions): Transmission {
     )
   }
 
+  /** NBD-3.7. */
   const zero = (request: Request): void => {
     const { offset, length, flags } = request
     const zeroFlags = {
@@ -230,6 +231,7 @@ export function transmit(options: TransmissionOptions): Transmission {
       finished(0)
     } else if (type === COMMAND.read) read(request)
     else if (type === COMMAND.trim) {
+      // NBD-3.5.
       counters.trims++
       settle(request, 0, () => device.trim!(offset, length, writeFlags(request)), succeed(request))
     } else if (type === COMMAND.writeZeroes) {
@@ -239,6 +241,7 @@ export function transmit(options: TransmissionOptions): Transmission {
       counters.others++
       blockStatus(request)
     } else {
+      // NBD-3.6: all that is left is CACHE.
       counters.others++
       settle(request, 0, () => device.cache?.(offset, length), succeed(request))
     }
@@ -318,6 +321,7 @@ export function transmit(options: TransmissionOptions): Transmission {
   }
 }
 
+/** NBD-3.9. */
 const writeFlags = ({ flags }: Request): WriteFlags => ((flags & COMMAND_FLAGS.fua) === 0 ? PLAIN : DURABLE)
 
 const isPromise = <T>(value: MaybePromise<T>): value is Promise<T> =>

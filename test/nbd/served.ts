@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach } from "vitest"
 import { type BlockDevice, type ExportOptions, type NbdOptions, type NbdServer, serveNbd } from "../../src/nbd/index.ts"
-import { connectNbd, type NbdClient } from "../support/nbd-client.ts"
+import { connectNbd, metaData, type NbdClient } from "../support/nbd-client.ts"
 
 const open: { close(): unknown }[] = []
 const folders: string[] = []
@@ -42,10 +42,7 @@ export async function connected(server: NbdServer, flags?: number): Promise<NbdC
 export async function attached(server: NbdServer, { structured = true, name = "", status = false } = {}) {
   const client = await connected(server)
   if (structured) await client.structured()
-  if (status) {
-    const { metaData } = await import("../support/nbd-client.ts")
-    await client.option(10, metaData(name, ["base:allocation"]))
-  }
+  if (status) await client.option(10, metaData(name, ["base:allocation"]))
   const { size, flags } = await client.go(name)
   return Object.assign(client, { size, flags })
 }
