@@ -1,6 +1,6 @@
 import { Readable } from "node:stream"
 import type { GetObjectCommandOutput } from "@aws-sdk/client-s3"
-import { EnvelopeError, truncated } from "../core/index.ts"
+import { copyBytes, EnvelopeError, truncated } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
 import type { Header } from "../format/index.ts"
 import { type BodyJob, type FrameLayout, frameOffset, layoutOfBody } from "../framing/index.ts"
@@ -232,7 +232,7 @@ async function fetchRange(
 
 const jobOf = ({ signal }: GetCall, { header, key }: Opened): BodyJob => ({
   suite: header.suite,
-  key: key.slice(),
+  key: copyBytes(key),
   messageId: header.messageId,
   shape: header,
   signal,

@@ -11,7 +11,7 @@ import type {
   UploadPartCommandOutput,
 } from "@aws-sdk/client-s3"
 import { UploadPartCommand } from "@aws-sdk/client-s3"
-import { concatBytes } from "../core/index.ts"
+import { concatBytes, copyBytes } from "../core/index.ts"
 import { plainBody } from "./bodies.ts"
 import { type Call, omit, send, sendAs, sharedInput } from "./call.ts"
 import { refuseDigests } from "./digests.ts"
@@ -98,7 +98,7 @@ async function wholeBody(body: unknown, announced: number | undefined): Promise<
   const plain = plainBody(body)
   const chunks: Uint8Array[] = []
   if ("bytes" in plain) chunks.push(plain.bytes)
-  else for await (const chunk of plain.chunks) chunks.push(chunk.slice())
+  else for await (const chunk of plain.chunks) chunks.push(copyBytes(chunk))
   const bytes = chunks.length === 1 ? chunks[0]! : concatBytes(chunks)
   if (announced !== undefined && announced !== bytes.length) {
     throw new RangeError(`Body has ${bytes.length} bytes, and ContentLength says ${announced}`)

@@ -1,5 +1,5 @@
 import type { PutObjectCommandInput, PutObjectCommandOutput } from "@aws-sdk/client-s3"
-import { type EncryptionContext, type Keyring, viewBytes } from "../core/index.ts"
+import { copyBytes, type EncryptionContext, type Keyring, viewBytes } from "../core/index.ts"
 import { byteQueue } from "../framing/index.ts"
 import { encrypt, encryptStream, inspect } from "../message/index.ts"
 import { type PlainBody, plainBody } from "./bodies.ts"
@@ -122,7 +122,7 @@ async function putSigned(
     do {
       const piece = await reader.upTo(settings.frameLength)
       // A copy, since the reader's memory is used again.
-      if (!stream.write(piece.slice()))
+      if (!stream.write(copyBytes(piece)))
         await new Promise<void>((resolve) => stream.once("drain", resolve).once("close", resolve))
     } while (!stream.destroyed && !(await reader.ended()))
     stream.end()
@@ -134,7 +134,7 @@ async function putSigned(
     const facts: MessageFacts = { ...header, plaintextLength }
     return await uploading(call, withMessageMetadata(call.input.Metadata, facts), async (sending) => {
       const sizes = partSizes(settings, plaintextLength)
-      do await sending.part((await sealed.upTo(sizes.next().size)).slice(), 1)
+      do await sending.part(copyBytes(await sealed.upTo(sizes.next().size)), 1)
       while (!(await sealed.ended()))
       return sending.complete()
     })

@@ -1,5 +1,5 @@
 import type { CompletedPart } from "@aws-sdk/client-s3"
-import { EnvelopeError } from "../core/index.ts"
+import { copyBytes, EnvelopeError } from "../core/index.ts"
 import { type Fingerprints, fingerprints, wipe } from "../crypto/index.ts"
 import type { MessageWriter } from "./writer.ts"
 
@@ -93,7 +93,7 @@ export async function takePart(
   }
   if (held !== undefined && partNumber > held.partNumber) checkRegular(upload, held.partNumber, held.plaintext.length)
   const tag = heldTag(upload, partNumber, plaintext)
-  upload.held = { partNumber, plaintext: plaintext.slice(), tag }
+  upload.held = { partNumber, plaintext: copyBytes(plaintext), tag }
   if (held !== undefined && partNumber > held.partNumber) {
     await sealRegular(upload, held.partNumber, held.plaintext, held.tag)
     wipe(held.plaintext)
