@@ -7,7 +7,7 @@ export type { AccessKey, AccessKeyOptions, NewAccessKey } from "./credentials.ts
 export type { ExplainedRequest, ExplainRequest } from "./explain-request.ts"
 export type { KmsServer, ListenOptions, TlsOptions } from "./http/listen.ts"
 export { type KeyType, keyTypes } from "./key-types.ts"
-export { LocalKms, type ServiceHandle } from "./local-kms.ts"
+export { LocalKms } from "./local-kms.ts"
 export type { Usage } from "./meter.ts"
 export type {
   CallerOptions,
@@ -16,6 +16,7 @@ export type {
   LocalKmsOptions,
   OpenOptions,
   ServiceClientOptions,
+  ServiceHandle,
 } from "./options.ts"
 export {
   accountUsePolicy,

@@ -31,6 +31,7 @@ import {
   propagationMs,
   readMaxEvents,
   type ServiceClientOptions,
+  type ServiceHandle,
 } from "./options.ts"
 import type { Replay } from "./policy/index.ts"
 import { parsePrincipal } from "./principal.ts"
@@ -57,16 +58,6 @@ import { type AuditReport, type VerifyAuditOptions, verifyTrail } from "./trail/
 import { temporaryVault } from "./vault.ts"
 
 const PARTITION = "aws"
-
-/** An AWS service as KMS sees it: only through one can AWS managed keys be used. */
-export interface ServiceHandle {
-  /** For instance `s3`; its AWS managed key is `alias/aws/s3`. */
-  readonly name: string
-  /** A `KMSClient` of the AWS SDK. @throws TypeError for a principal that is none */
-  client(options?: ServiceClientOptions): KMSClient
-  /** The same without the AWS SDK. @throws TypeError */
-  directClient(options?: Omit<ServiceClientOptions, "config">): DirectClient
-}
 
 /**
  * A KMS that runs in the process, for development, tests and use without an AWS account. It answers the AWS SDK's own

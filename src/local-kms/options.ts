@@ -1,4 +1,5 @@
-import type { KMSClientConfig } from "@aws-sdk/client-kms"
+import type { KMSClient, KMSClientConfig } from "@aws-sdk/client-kms"
+import type { DirectClient } from "./clients.ts"
 import type { Quotas } from "./quotas.ts"
 
 export interface LocalKmsOptions {
@@ -57,6 +58,16 @@ export interface ServiceClientOptions extends Omit<ClientOptions, "principal"> {
   readonly onBehalfOf?: string
   /** The ARN of the resource for which the service asks: `aws:SourceArn`, and the constraint `SourceArn` of grants. */
   readonly sourceArn?: string
+}
+
+/** An AWS service as KMS sees it: only through one can AWS managed keys be used. */
+export interface ServiceHandle {
+  /** For instance `s3`; its AWS managed key is `alias/aws/s3`. */
+  readonly name: string
+  /** A `KMSClient` of the AWS SDK. @throws TypeError for a principal that is none */
+  client(options?: ServiceClientOptions): KMSClient
+  /** The same without the AWS SDK. @throws TypeError */
+  directClient(options?: Omit<ServiceClientOptions, "config">): DirectClient
 }
 
 export const DEFAULT_ACCOUNT = "111122223333"
