@@ -18,4 +18,16 @@ export type { ChoiceName, EncryptionChoice, EncryptionRule, KmsService } from ".
 export { EncryptedS3Client, type SdkCommand, type SendOptions } from "./client.ts"
 export { type ObjectContext, type ObjectPlace, objectArn } from "./context.ts"
 export { envelopeOf, type ObjectEnvelope } from "./metadata.ts"
+export {
+  type EncryptObjectsOptions,
+  encryptObjects,
+  type MigratedObject,
+  type MigrationAction,
+  type MigrationCounter,
+  type MigrationOptions,
+  type MigrationSummary,
+  migrationCounter,
+  type RewrapObjectsOptions,
+  rewrapObjects,
+} from "./migrate/index.ts"
 export type { EncryptedS3ClientOptions, EncryptionSendOptions, ReadFormat } from "./options.ts"

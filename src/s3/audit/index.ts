@@ -9,5 +9,6 @@ export type {
 } from "./entry.ts"
 export type { InventoryPlace } from "./inventory.ts"
 export { type Listed, listObjects, listVersions } from "./listed.ts"
+export { look, type Seen } from "./look.ts"
 export { type AuditCounter, type AuditSummary, auditCounter } from "./summary.ts"
-export type { UnderKeyOptions } from "./under-key.ts"
+export { type UnderKeyOptions, underKeyTeller } from "./under-key.ts"

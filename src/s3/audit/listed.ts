@@ -9,6 +9,7 @@ import {
   type ListPartsCommandOutput,
   type S3Client,
 } from "@aws-sdk/client-s3"
+import { compareBytes, utf8 } from "../../core/index.ts"
 import type { AuditedUpload, ServerSideEncryption } from "./entry.ts"
 
 /** An object as a listing or an inventory names it. */
@@ -62,7 +63,9 @@ export async function* listVersions(options: ListingOptions): AsyncGenerator<Lis
       abortOf(signal),
     )
     for (const entry of page.Versions ?? []) {
-      const { VersionId, IsLatest = true } = entry
+      const { Key = "", VersionId, IsLatest = true } = entry
+      // A key marker alone excludes its key with some servers, and with others it does not.
+      if (startAfter !== undefined && compareBytes(utf8(Key), utf8(startAfter)) <= 0) continue
       yield { bucket, isLatest: IsLatest, ...common(entry), ...(VersionId !== undefined && { versionId: VersionId }) }
     }
     marker = page.IsTruncated ? { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker } : undefined

@@ -1,5 +1,5 @@
 import { GetObjectCommand, HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3"
-import { EnvelopeError, fromUtf8 } from "../../core/index.ts"
+import { type EncryptionContext, EnvelopeError, fromUtf8 } from "../../core/index.ts"
 import { suiteName } from "../../crypto/index.ts"
 import { BUCKET_KEY_NAMESPACE, parseKeyArn } from "../../keyrings/index.ts"
 import { type Inspected, inspect, type MessageWrappedKey } from "../../message/index.ts"
@@ -23,7 +23,11 @@ import type { Listed } from "./listed.ts"
 /** What an object says about itself, and the wrapped key where a KMS could be asked about it. */
 export interface Seen {
   readonly object: AuditedObject
+  /** With quotes, of the very bytes that were looked at. */
+  readonly etag?: string
   readonly envelope?: ObjectEnvelope
+  /** The encryption context that a message stores, not authenticated. */
+  readonly context?: EncryptionContext
 }
 
 export interface LookOptions {
@@ -52,7 +56,8 @@ const ARCHIVED = ["GLACIER", "DEEP_ARCHIVE"]
 export async function look(listed: Listed, options: LookOptions): Promise<Seen | undefined> {
   try {
     const beginning = await fetchBeginning(listed, options)
-    return beginning === undefined ? undefined : await tell(listed, beginning, options)
+    const { ETag } = beginning.head
+    return { ...(await tell(listed, beginning, options)), ...(ETag !== undefined && { etag: ETag }) }
   } catch (error) {
     options.signal?.throwIfAborted()
     if (isMissing(error)) return undefined
@@ -76,6 +81,7 @@ interface Beginning {
 }
 
 interface HeadFields {
+  readonly ETag?: string | undefined
   readonly ServerSideEncryption?: string | undefined
   readonly SSEKMSKeyId?: string | undefined
   readonly SSECustomerAlgorithm?: string | undefined
@@ -129,7 +135,9 @@ async function tell(listed: Listed, beginning: Beginning, options: LookOptions):
   }
   if (size === 0) return plain("empty")
   const message = archived ? undefined : await messageOf(listed, beginning, options)
-  if (message !== undefined) return { object: { ...facts, ...messageFacts(message, size) } }
+  if (message !== undefined) {
+    return { object: { ...facts, ...messageFacts(message, size) }, context: message.encryptionContext }
+  }
   if (isInstructionFile(listed.key, beginning)) return plain("instruction-file")
   try {
     const envelope = await findEnvelope(beginning.metadata, () => fetchInstructionFile(listed, beginning, options))

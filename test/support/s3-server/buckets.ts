@@ -89,22 +89,37 @@ const list: Operation = ({ bucket, query }) => {
   }
 }
 
+/** Begins after the version of both markers; with the key of one alone with that key, as moto and versitygw do. */
 const listVersions: Operation = ({ bucket, query }) => {
   const prefix = query.get("prefix") ?? ""
+  const most = Math.min(1000, Number(query.get("max-keys") ?? 1000))
+  const [keyMarker, versionMarker] = [query.get("key-marker") ?? "", query.get("version-id-marker")]
+  const encode = query.get("encoding-type") === "url" ? encodeURIComponent : (name: string) => name
   const keys = [...bucket.objects.keys()].filter((key) => key.startsWith(prefix)).sort(byBytes)
   const all = keys.flatMap((key) => bucket.objects.get(key)!.map((version, i) => ({ version, latest: i === 0 })))
+  const isAfter = ({ version: { key } }: (typeof all)[number], i: number): boolean => {
+    if (key !== keyMarker || versionMarker === null) return byBytes(key, keyMarker) >= 0
+    return all.slice(0, i).some(({ version }) => version.key === key && version.versionId === versionMarker)
+  }
+  const rest = keyMarker === "" ? all : all.filter(isAfter)
+  const page = rest.slice(0, most)
+  const last = page.length < rest.length ? page.at(-1)?.version : undefined
   const describe = ({ version, latest }: (typeof all)[number]) => ({
     VersionId: version.versionId,
     IsLatest: latest,
-    ...(version.deleteMarker ? { Key: version.key, LastModified: version.lastModified.toISOString() } : entry(version)),
+    ...(version.deleteMarker ? { LastModified: version.lastModified.toISOString() } : entry(version)),
+    Key: encode(version.key),
   })
   return {
     body: document("ListVersionsResult", {
       Name: bucket.name,
-      Prefix: prefix,
-      IsTruncated: false,
-      Version: all.filter(({ version }) => !version.deleteMarker).map(describe),
-      DeleteMarker: all.filter(({ version }) => version.deleteMarker).map(describe),
+      Prefix: encode(prefix),
+      MaxKeys: most,
+      IsTruncated: last !== undefined,
+      ...(last && { NextKeyMarker: encode(last.key), NextVersionIdMarker: last.versionId }),
+      ...(query.get("encoding-type") === "url" && { EncodingType: "url" }),
+      Version: page.filter(({ version }) => !version.deleteMarker).map(describe),
+      DeleteMarker: page.filter(({ version }) => version.deleteMarker).map(describe),
     }),
   }
 }

@@ -85,6 +85,9 @@ function readable(exchange: Exchange): Version {
 const getObject: Operation = (exchange) => {
   if (exchange.query.has("partNumber")) throw new S3Fault(501, "NotImplemented", "No partNumber here.")
   const version = readable(exchange)
+  if (["GLACIER", "DEEP_ARCHIVE"].includes(version.headers["x-amz-storage-class"] ?? "")) {
+    throw new S3Fault(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
+  }
   const { size } = version.content
   const range = parseRange(header(exchange, "range"), size)
   const { start, end } = range ?? { start: 0, end: size }
