@@ -10,7 +10,7 @@ const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"]
 const programs = ["fio", "nbdcopy", "nbdinfo", "nbd-client", "nbdkit", "qemu-img", "qemu-io", "qemu-nbd"] as const
 export type Program = (typeof programs)[number]
 
-export const findProgram = (name: Program): string | undefined =>
+const findProgram = (name: Program): string | undefined =>
   folders.map((folder) => join(folder, name)).find((path) => existsSync(path))
 
 const missing = programs.filter((name) => findProgram(name) === undefined)
