@@ -1,6 +1,5 @@
-import { malformed, truncated } from "../core/index.ts"
-import type { BodyJob, FrameOpener, FrameParts } from "../framing/index.ts"
-import { byteQueue, frameOpener, readFrameHead, takeTurn } from "../framing/index.ts"
+import { EnvelopeError, truncated } from "../core/index.ts"
+import { type BodyJob, byteQueue, type FrameParts, frameOpener, readFrameHead, takeTurn } from "../framing/index.ts"
 
 /** Frames of a message that are read by themselves. */
 export interface FrameRun {
@@ -20,12 +19,12 @@ const HEAD = 24
  *
  * @param chunks the bytes of exactly these frames
  * @returns each frame's plaintext, after its tag verified
- * @throws EnvelopeError `TamperedMessage`, `TruncatedMessage`, `MalformedMessage`
+ * @throws EnvelopeError `TamperedMessage`, `TruncatedMessage`
  */
 export async function* openFrames(
   job: BodyJob,
   run: FrameRun,
-  chunks: AsyncIterable<Uint8Array>,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   const queue = byteQueue()
   const opener = frameOpener(job.suite, job.key, job.messageId)
@@ -34,42 +33,39 @@ export async function* openFrames(
   for await (const chunk of chunks) {
     queue.push(chunk)
     for (; done < count; done++) {
-      const frame = readFrameHead(
-        queue.peek(Math.min(queue.length, HEAD)),
-        0,
-        run.first + done + 1,
-        job.shape,
-        job.shape.frameLength,
-        "frameLength",
-      )
+      const frame = headOf(job, run.first + done + 1, queue.peek(Math.min(queue.length, HEAD)))
+      if (typeof frame !== "number") checkPlace(run, done, frame)
       if (typeof frame === "number" || frame.end > queue.length) break
       await takeTurn(frame.dataLength)
       job.signal?.throwIfAborted()
-      yield openFrame(opener, run, done, frame, queue.take(frame.end))
+      yield opener.open(queue.take(frame.end), frame)
     }
   }
   if (done < count) throw truncated(`the object ends within frame ${run.first + done + 1}`)
-  if (queue.length > 0) throw malformed("bytes follow the last frame of the range")
+  if (queue.length > 0) throw misplaced("bytes follow the last frame")
 }
 
-function openFrame(
-  opener: FrameOpener,
-  run: FrameRun,
-  index: number,
-  frame: FrameParts,
-  bytes: Uint8Array,
-): Uint8Array {
-  const final = index === run.regular
-  if ((frame.kind === "final") !== final) throw malformed("a final frame stands before the end of the message")
-  if (final && frame.dataLength !== run.finalLength) {
-    throw malformed("the final frame has another length than the size of the object says")
+function headOf({ shape }: BodyJob, expected: number, head: Uint8Array): FrameParts | number {
+  try {
+    return readFrameHead(head, 0, expected, shape, shape.frameLength, "frameLength")
+  } catch (error) {
+    throw misplaced(`frame ${expected} is not in its place`, error)
   }
-  return opener.open(bytes, frame)
 }
 
-/**
- * The bytes from `start` to `end` of the plaintext, from pieces that begin at `at`.
- */
+/** S3-5.5: where the size of the object puts the final frame, and nowhere else, it must stand. */
+function checkPlace({ regular, finalLength }: FrameRun, index: number, frame: FrameParts): void {
+  const final = index === regular
+  if (final && frame.kind !== "final") throw truncated("the object does not end with a final frame: it was cut")
+  if (!final && frame.kind === "final") throw misplaced("a final frame stands before the end")
+  if (final && frame.dataLength !== finalLength) throw misplaced("the size of the object is not that of its frames")
+}
+
+/** The header is authentic, so frames that break the format were put there by somebody else. */
+const misplaced = (what: string, cause?: unknown): EnvelopeError =>
+  new EnvelopeError("TamperedMessage", `the object was changed: ${what}`, { cause })
+
+/** The bytes from `start` to `end` of the plaintext, from pieces that begin at `at`. */
 export async function* cut(
   pieces: AsyncIterable<Uint8Array>,
   at: number,

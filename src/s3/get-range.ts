@@ -1,15 +1,15 @@
-import { Readable } from "node:stream"
 import type { GetObjectCommandOutput } from "@aws-sdk/client-s3"
-import { copyBytes, EnvelopeError, truncated } from "../core/index.ts"
+import { EnvelopeError, truncated } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
 import type { Header } from "../format/index.ts"
-import { type BodyJob, type FrameLayout, frameOffset, layoutOfBody } from "../framing/index.ts"
-import { openMessage, openRead, planRead } from "../message/index.ts"
+import { type FrameLayout, frameOffset } from "../framing/index.ts"
+import { openMessage } from "../message/index.ts"
 import { collect, nodeBody } from "./bodies.ts"
 import { sendAs } from "./call.ts"
-import { cut, type FrameRun, openFrames } from "./frames.ts"
+import type { FrameRun } from "./frames.ts"
 import { withEnvelopeInfo } from "./metadata.ts"
-import { bytesBody, sdkBody } from "./output-body.ts"
+import { collectFrames, jobOf, layoutOf, openHeader, type Span, streamFrames } from "./opened.ts"
+import { bytesBody } from "./output-body.ts"
 import { getPinned, isChanged, type Pin, pinOf } from "./pinned.ts"
 import { type ByteRange, resolveRange } from "./range.ts"
 import type { CachedObject } from "./read-cache.ts"
@@ -62,12 +62,12 @@ interface Opened extends CachedObject {
 async function tryRange(call: GetCall, range: ByteRange): Promise<GetObjectCommandOutput> {
   const { cache } = call.session
   const id = cacheId(call)
-  const cached = cache?.get(id)
+  const cached = id === undefined ? undefined : cache?.get(id)
   if (cached !== undefined) {
     try {
       return await readFrames(call, range, { ...cached, output: undefined, start: new Uint8Array(0) })
     } catch (error) {
-      cache!.evict(id)
+      cache!.evict(id!)
       if (!(error instanceof Changed)) throw error
     } finally {
       wipe(cached.key)
@@ -80,26 +80,20 @@ async function tryRange(call: GetCall, range: ByteRange): Promise<GetObjectComma
   requireMessagesAllowed(call)
   if (header.suite.signed || header.contentType !== "framed") return viaHandle(call, range, output, size)
   const pin = pinOf(output)
-  const reading = beginReading(call)
+  const opened = await openHeader(call, header)
   try {
-    const plan = planRead(reading.options)
-    const { key, encryptionContext } = await openRead(plan, header)
-    try {
-      cache?.put(id, { header, encryptionContext, key, size, pin })
-      return await readFrames(call, range, { header, encryptionContext, key, size, pin, output, start })
-    } finally {
-      wipe(key)
-    }
+    if (id !== undefined) cache?.put(id, { ...opened, size, pin })
+    return await readFrames(call, range, { ...opened, size, pin, output, start })
   } finally {
-    reading.close()
+    wipe(opened.key)
   }
 }
 
-/** Whatever decides whether a read may use what another one opened. */
-const cacheId = (call: GetCall): string => {
+/** Whatever decides whether a read may use what another one opened. @returns undefined for none */
+const cacheId = (call: GetCall): string | undefined => {
   const { Bucket, Key, VersionId, SSECustomerKey } = call.input
   const { encryptionContext, objectContext } = call.own
-  if (call.own.encryption?.customerKey !== undefined || typeof objectContext === "function") return ""
+  if (call.own.encryption?.customerKey !== undefined || typeof objectContext === "function") return undefined
   return JSON.stringify([Bucket, Key, VersionId, SSECustomerKey, boundPlace(call), encryptionContext, objectContext])
 }
 
@@ -141,10 +135,8 @@ async function passThrough(call: GetCall): Promise<GetObjectCommandOutput> {
 
 async function readFrames(call: GetCall, asked: ByteRange, opened: Opened): Promise<GetObjectCommandOutput> {
   const { header, size } = opened
-  const layout = layoutOfBody(size - header.length, header.frameLength)
-  if (layout === undefined)
-    throw truncated("the object's size fits no number of frames: it was cut, or bytes follow its end")
-  const total = layout.regularFrames * header.frameLength + layout.finalLength
+  const layout = layoutOf(header, size)
+  const total = layout.plaintextLength
   const range = resolveRange(asked, total)
   if (range === undefined) {
     // That the range lies beyond the end is believed only when the final frame is there.
@@ -171,7 +163,7 @@ interface Runs {
 function runsFor(
   { own, session }: GetCall,
   asked: ByteRange,
-  { start, end }: { start: number; end: number },
+  { start, end }: Span,
   { regularFrames, finalLength }: FrameLayout,
   frameLength: number,
 ): Runs {
@@ -199,63 +191,24 @@ async function fetchRange(
   opened: Opened,
   layout: FrameLayout,
   { main, apart }: Runs,
-  range: { start: number; end: number },
+  range: Span,
 ): Promise<FetchedRange> {
   const [from, to] = bytesOf(main, opened)
   const total = apart ? fetchFinal(call, opened, layout) : undefined
   total?.catch(() => {})
   const authenticated = apart || main.finalLength !== undefined
-  const at = main.first * opened.header.frameLength
-  const length = range.end - range.start
   const there = to <= opened.start.length
   const answer = there ? undefined : await pinned(call, opened.pin, from, to)
   const output = opened.output ?? answer!
-  const chunks = answer === undefined ? [opened.start.subarray(from, to)] : nodeBody(answer.Body)
   const job = jobOf(call, opened)
-  if (to - from > AT_ONCE) {
+  if (answer !== undefined && to - from > AT_ONCE) {
     await total
-    return { output, body: streamed(job, main, chunks as Readable, at, range), authenticated: apart }
+    return { output, body: streamFrames(job, main, nodeBody(answer.Body), range), authenticated: apart }
   }
-  const bytes = new Uint8Array(length)
-  let filled = 0
-  try {
-    for await (const piece of cut(openFrames(job, main, asyncOf(chunks)), at, range.start, range.end)) {
-      bytes.set(piece, filled)
-      filled += piece.length
-    }
-    await total
-  } finally {
-    wipe(job.key)
-  }
+  const chunks = answer === undefined ? [opened.start.subarray(from, to)] : nodeBody(answer.Body)
+  const bytes = await collectFrames(job, main, chunks, range)
+  await total
   return { output, body: bytesBody(bytes), authenticated }
-}
-
-const jobOf = ({ signal }: GetCall, { header, key }: Opened): BodyJob => ({
-  suite: header.suite,
-  key: copyBytes(key),
-  messageId: header.messageId,
-  shape: header,
-  signal,
-})
-
-const asyncOf = async function* (chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
-  yield* chunks
-}
-
-/** Frames as they are read. The key is overwritten when the stream ends, however it does. */
-function streamed(
-  job: BodyJob,
-  run: FrameRun,
-  source: Readable,
-  at: number,
-  { start, end }: { start: number; end: number },
-) {
-  const stream = Readable.from(cut(openFrames(job, run, source), at, start, end), { objectMode: false })
-  stream.once("close", () => {
-    wipe(job.key)
-    source.destroy()
-  })
-  return sdkBody(stream, end - start)
 }
 
 /** Where the frames stand in the object. */
@@ -270,12 +223,7 @@ async function fetchFinal(call: GetCall, opened: Opened, { regularFrames, finalL
   const [from, to] = bytesOf(run, opened)
   const bytes =
     to <= opened.start.length ? opened.start.subarray(from, to) : await fetchBytes(call, opened.pin, from, to)
-  const job = jobOf(call, opened)
-  try {
-    for await (const _piece of openFrames(job, run, asyncOf([bytes])));
-  } finally {
-    wipe(job.key)
-  }
+  await collectFrames(jobOf(call, opened), run, [bytes], { start: 0, end: 0 })
 }
 
 async function fetchBytes(call: GetCall, pin: Pin, from: number, to: number): Promise<Uint8Array> {

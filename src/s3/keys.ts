@@ -22,7 +22,7 @@ export interface LeasedKeyring {
 export interface Keys {
   /** @returns "off" for an object that is not to be encrypted. @throws TypeError */
   forWriting(place: ObjectPlace, own: EncryptionSendOptions): LeasedKeyring | "off"
-  forReading(place: ObjectPlace, customerKey: Uint8Array | undefined): LeasedKeyring
+  forReading(place: ObjectPlace, own: EncryptionSendOptions): LeasedKeyring
   /** Closes the bucket keys. */
   close(): void
 }
@@ -88,6 +88,8 @@ export function createKeys(settings: Settings): Keys {
     if (encryption.bucketKey) bucketKeyed(ring, "any")
   }
 
+  // What a single call names is no promise to read by it ever after.
+  const configured = [...rings.values()]
   return {
     forWriting(place, { encryption }) {
       const choice = encryption ?? ruleFor(defaultEncryption, place.bucket, place.key)?.encryption ?? {}
@@ -98,10 +100,12 @@ export function createKeys(settings: Settings): Keys {
       const wanted = choice.bucketKey ?? (name === undefined && bucketKey !== undefined)
       return stays(wanted ? bucketKeyed(ring, place.bucket) : ring.keyring)
     },
-    forReading(place, customerKey) {
-      if (customerKey !== undefined) return leased(customerKeyring(customerKey))
+    forReading(place, { encryption = {} }) {
+      const name = choiceOf(encryption)
+      if (name === "customerKey") return leased(customerKeyring(encryption.customerKey!))
       const arn = bucketArn(place.bucket, settings.partition)
-      const readers = [...rings.values()].map((ring) =>
+      const given = name === undefined || name === "off" ? [] : [ringOf(encryption, name)]
+      const readers = [...new Set([...given, ...configured])].map((ring) =>
         bucketKey === undefined || ring.keyring.materials !== undefined
           ? bucketKeyReader(ring.keyring, arn)
           : bucketKeyed(ring, place.bucket),

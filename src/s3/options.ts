@@ -60,10 +60,13 @@ export interface EncryptedS3ClientOptions {
 
 /** Options of this library beside the SDK's own, in the second argument of `send`. */
 export interface EncryptionSendOptions {
-  /** How the object is encrypted; on reading only `customerKey` counts. Overrides `defaultEncryption`. */
+  /**
+   * How the object is encrypted; overrides `defaultEncryption`. On reading, `customerKey` is the only key that is tried, and
+   * another choice comes before the keys that the client is configured with.
+   */
   readonly encryption?: EncryptionChoice
-  /** The customer-provided key of the source of a copy. */
-  readonly copySourceEncryption?: Pick<EncryptionChoice, "customerKey">
+  /** For copies: `encryption` of the source. */
+  readonly copySourceEncryption?: EncryptionChoice
   /** Where the object was when it was written, to read replicas, renamed and restored objects. For copies: the source. */
   readonly boundTo?: ObjectPlace
   /** Overrides the client's. */

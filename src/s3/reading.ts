@@ -26,7 +26,7 @@ export function beginReading(call: GetCall, signal = call.signal): Reading {
   const { session, own } = call
   const { settings } = session
   const place = boundPlace(call)
-  const lease: LeasedKeyring = session.keys.forReading(place, own.encryption?.customerKey)
+  const lease: LeasedKeyring = session.keys.forReading(place, own)
   return {
     options: {
       keyring: lease.keyring,
