@@ -9,7 +9,10 @@ export {
   type AuditSummary,
   auditCounter,
   auditObjects,
+  type InspectedObject,
+  type InspectObjectOptions,
   type InventoryPlace,
+  inspectObject,
   type ServerSideEncryption,
   type UnderKeyOptions,
 } from "./audit/index.ts"
@@ -17,6 +20,7 @@ export { type BucketPolicy, type BucketPolicyOptions, bucketPolicy } from "./buc
 export type { ChoiceName, EncryptionChoice, EncryptionRule, KmsService } from "./choices.ts"
 export { EncryptedS3Client, type SdkCommand, type SendOptions } from "./client.ts"
 export { type ObjectContext, type ObjectPlace, objectArn } from "./context.ts"
+export { type LogDestination, type LogDestinationOptions, logDestination } from "./log-destination.ts"
 export { envelopeOf, type ObjectEnvelope } from "./metadata.ts"
 export {
   type EncryptObjectsOptions,

@@ -7,6 +7,7 @@ export type {
   AuditedUpload,
   ServerSideEncryption,
 } from "./entry.ts"
+export { type InspectedObject, type InspectObjectOptions, inspectObject } from "./inspect-object.ts"
 export type { InventoryPlace } from "./inventory.ts"
 export { type Listed, listObjects, listVersions } from "./listed.ts"
 export { look, type Seen } from "./look.ts"

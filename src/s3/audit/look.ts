@@ -1,5 +1,5 @@
 import { GetObjectCommand, HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3"
-import { type EncryptionContext, EnvelopeError, fromUtf8 } from "../../core/index.ts"
+import { EnvelopeError, fromUtf8 } from "../../core/index.ts"
 import { suiteName } from "../../crypto/index.ts"
 import { BUCKET_KEY_NAMESPACE, parseKeyArn } from "../../keyrings/index.ts"
 import { type Inspected, inspect, type MessageWrappedKey } from "../../message/index.ts"
@@ -26,8 +26,9 @@ export interface Seen {
   /** With quotes, of the very bytes that were looked at. */
   readonly etag?: string
   readonly envelope?: ObjectEnvelope
-  /** The encryption context that a message stores, not authenticated. */
-  readonly context?: EncryptionContext
+  /** The header of a message, not authenticated. */
+  readonly message?: Inspected
+  readonly metadata?: Readonly<Record<string, string>>
 }
 
 export interface LookOptions {
@@ -56,8 +57,9 @@ const ARCHIVED = ["GLACIER", "DEEP_ARCHIVE"]
 export async function look(listed: Listed, options: LookOptions): Promise<Seen | undefined> {
   try {
     const beginning = await fetchBeginning(listed, options)
-    const { ETag } = beginning.head
-    return { ...(await tell(listed, beginning, options)), ...(ETag !== undefined && { etag: ETag }) }
+    const { head, metadata } = beginning
+    const { ETag } = head
+    return { ...(await tell(listed, beginning, options)), metadata, ...(ETag !== undefined && { etag: ETag }) }
   } catch (error) {
     options.signal?.throwIfAborted()
     if (isMissing(error)) return undefined
@@ -136,7 +138,7 @@ async function tell(listed: Listed, beginning: Beginning, options: LookOptions):
   if (size === 0) return plain("empty")
   const message = archived ? undefined : await messageOf(listed, beginning, options)
   if (message !== undefined) {
-    return { object: { ...facts, ...messageFacts(message, size) }, context: message.encryptionContext }
+    return { object: { ...facts, ...messageFacts(message, size) }, message }
   }
   if (isInstructionFile(listed.key, beginning)) return plain("instruction-file")
   try {

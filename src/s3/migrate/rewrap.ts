@@ -134,7 +134,7 @@ async function rewrapOne(listed: Listed, state: State): Promise<MigratedObject |
   return format === "message" ? rewrapMessage(seen, outcome, state) : rewrapS3ec(seen, outcome, state)
 }
 
-async function rewrapMessage({ object, context, etag }: Seen, outcome: Outcome, state: State): Promise<MigratedObject> {
+async function rewrapMessage({ object, message, etag }: Seen, outcome: Outcome, state: State): Promise<MigratedObject> {
   const { client, fromKeyArn, dryRun, onBytes, signal } = state.options
   const arns = object.keys.map(({ keyArn }) => keyArn)
   if (arns.every((arn) => arn === state.toKeyArn)) return { ...outcome, action: "skipped", reason: ALREADY }
@@ -154,7 +154,7 @@ async function rewrapMessage({ object, context, etag }: Seen, outcome: Outcome, 
     ...described.kept,
   })
   const { encryption } = state
-  const own = { encryption, encryptionContext: callersPairs(context) }
+  const own = { encryption, encryptionContext: callersPairs(message?.encryptionContext) }
   await client.send(command, { ...own, ...(signal && { abortSignal: signal }) })
   onBytes?.(described.size)
   return { ...outcome, action: "reencrypted", ...left(described) }
