@@ -35,7 +35,11 @@ export interface FileRun {
 /** Bytes of plaintext in a run, about: enough to make a system call cheap, little enough to stay in a core's cache. */
 const RUN_LENGTH = 1024 * 1024
 
-const framesPerRun = ({ shape }: FileJob): number => Math.max(1, Math.floor(RUN_LENGTH / shape.frameLength))
+/** Of tiny frames fewer, as most of a run would be heads and tags. */
+function framesPerRun({ shape: { frameLength } }: FileJob): number {
+  const bySealed = Math.floor((2 * RUN_LENGTH) / (frameLength + REGULAR_OVERHEAD))
+  return Math.max(1, Math.min(bySealed, Math.floor(RUN_LENGTH / frameLength)))
+}
 
 /** How many runs the job has; the last one holds the final frame. */
 export const runCount = (job: FileJob): number => Math.ceil((job.layout.regularFrames + 1) / framesPerRun(job))
@@ -63,8 +67,18 @@ export interface RunBuffers {
   readonly output: Uint8Array
 }
 
+const largestRun = (job: FileJob): number =>
+  framesPerRun(job) * (job.shape.frameLength + REGULAR_OVERHEAD) + FINAL_OVERHEAD
+
+/** Bytes that all lanes together may hold in buffers: of long frames there are fewer under way at once. */
+const MEMORY_OF_LANES = 48 * 1024 * 1024
+
+/** How many lanes the job has work for, within that memory: input, output and what the cipher returns for each. */
+export const usefulLanes = (job: FileJob): number =>
+  Math.min(runCount(job), Math.max(1, Math.floor(MEMORY_OF_LANES / (3 * largestRun(job)))))
+
 export function runBuffers(job: FileJob): RunBuffers {
-  const largest = framesPerRun(job) * (job.shape.frameLength + REGULAR_OVERHEAD) + FINAL_OVERHEAD
+  const largest = largestRun(job)
   return { input: allocateUnfilled(largest), output: allocateUnfilled(largest) }
 }
 

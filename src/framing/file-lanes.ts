@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url"
 import type { Worker } from "node:worker_threads"
 import { EnvelopeError, type EnvelopeErrorCode } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
-import { type FileJob, runAt, runBuffers, runCount, workFileRun } from "./file-job.ts"
+import { type FileJob, runAt, runBuffers, runCount, usefulLanes, workFileRun } from "./file-job.ts"
 
 /** What a lane is given: the job, with its key in shared memory, and how far all lanes have come. */
 export interface LaneData {
@@ -41,6 +41,7 @@ const laneFile = (): URL | undefined => {
  * Works a job on worker threads, which share out its runs and read and write the files themselves; on this thread,
  * a run at a time, where the worker's file is not there because everything was bundled into one.
  *
+ * @param lanes at most so many; fewer for short files and long frames
  * @param progress called with the bytes of plaintext taken up, about ten times a second
  */
 export async function workInLanes(
@@ -61,7 +62,8 @@ export async function workInLanes(
   const timer = progress && setInterval(() => progress(bytesTaken(job, state)), 100)
   signal?.addEventListener("abort", stop, { once: true })
   try {
-    const workers = Array.from({ length: Math.min(lanes, runCount(job)) }, () => new Worker(file, { workerData: data }))
+    const length = Math.min(lanes, usefulLanes(job))
+    const workers = Array.from({ length }, () => new Worker(file, { workerData: data }))
     const results = await Promise.allSettled(workers.map((worker) => laneDone(worker, stop)))
     signal?.throwIfAborted()
     for (const result of results) if (result.status === "rejected") throw result.reason

@@ -18,7 +18,10 @@ import { encryptTrace, obtainMaterials, openWrite, planWrite, type WritePlan } f
 export interface FileOptions {
   /** Replace a file that has the target's name. Default false: the call fails with the system error `EEXIST`. */
   readonly overwrite?: boolean
-  /** Worker threads for large files. Default: the number of processors; 0 keeps everything on this thread. */
+  /**
+   * Worker threads for large files, at most. Default: the number of processors, up to 4, as each costs some 12 MiB of
+   * memory; 0 keeps everything on this thread.
+   */
   readonly lanes?: number
   /** Called some ten times a second with the bytes read so far, and at the end with all of them. */
   readonly progress?: (bytes: number) => void
@@ -32,6 +35,7 @@ export interface FileResult {
 
 /** From this many bytes on, worker threads make up for the time they take to start (`npm run bench -- cores`). */
 const LANES_FROM = 32 * 1024 * 1024
+const DEFAULT_MOST_LANES = 4
 const CHUNK_LENGTH = 1024 * 1024
 
 /**
@@ -208,4 +212,4 @@ async function openFile(
 const descriptors = ({ input, output }: Files) => ({ sourceFd: input.fd, targetFd: output.fd })
 
 const inLanes = (job: FileJob, signal: AbortSignal | undefined, { lanes, progress }: FileOptions): Promise<void> =>
-  workInLanes(job, lanes ?? availableParallelism(), signal, progress)
+  workInLanes(job, lanes ?? Math.min(availableParallelism(), DEFAULT_MOST_LANES), signal, progress)

@@ -55,6 +55,19 @@ describe("the lanes of a file", () => {
     for (const { job: laneJob } of given) expect(laneJob.key).toEqual(new Uint8Array(32))
   })
 
+  it("are fewer where frames are long, so that memory stays the same", async () => {
+    report = { done: true }
+    const lanesFor = async (frameLength: number) => {
+      given.length = 0
+      await workInLanes({ ...job(), shape: { contentType: "framed", frameLength } }, 8, undefined, undefined)
+      return given.length
+    }
+    expect(await lanesFor(1)).toBe(1)
+    expect(await lanesFor(1024 * 1024)).toBe(8)
+    expect(await lanesFor(4_000_000)).toBe(4)
+    expect(await lanesFor(64 * 1024 * 1024)).toBe(1)
+  })
+
   it("are not started after an abort", async () => {
     given.length = 0
     await expect(workInLanes(job(), 2, AbortSignal.abort(new Error("enough")), undefined)).rejects.toThrow("enough")
