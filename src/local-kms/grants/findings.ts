@@ -1,10 +1,9 @@
-import type { EncryptionContext } from "../../core/index.ts"
 import type { Key } from "../keys.ts"
 import type { Caller, GrantFinding, PolicyRequest } from "../policy/index.ts"
 import type { StoreReader } from "../store/store.ts"
-import { type ContextConstraint, isAsStrict, meetsConstraint } from "./constraints.ts"
+import { bucketsFor, type ContextConstraint, contextConstraint, isAsStrict, meetsConstraint } from "./constraints.ts"
 import { isConstrained } from "./operations.ts"
-import { allGrants, type Grant, type GrantConstraints, getGrant, grantsTo } from "./records.ts"
+import { allGrants, type Grant, getGrant, grantsFitting } from "./records.ts"
 
 /** What the question is about beside the request. */
 export interface GrantQuestion {
@@ -34,8 +33,12 @@ export function* grantsFor(
     return
   }
   const { tokenGrants } = question
+  const operation = operationOf(request)
+  const buckets = bucketsFor(isConstrained(operation) ? (request.encryptionContext ?? {}) : {})
   for (const name of granteeNames(request.caller))
-    for (const grant of grantsTo(reader, key, name)) yield finding(grant, request, tokenGrants.has(grant.grantId))
+    for (const bucket of buckets)
+      for (const grant of grantsFitting(reader, key, name, operation, bucket))
+        yield finding(grant, request, tokenGrants.has(grant.grantId))
 }
 
 /** The same of every grant on the key, those to the caller first, for explanations. */
@@ -101,10 +104,12 @@ function naming(caller: Caller, { arn, id, service }: Named): Naming | undefined
   return arn === rootArn(caller) ? "account" : undefined
 }
 
+const operationOf = ({ action }: PolicyRequest): string => action.slice("kms:".length)
+
 /** What stands against a use of the grant by its grantee; `undefined` where nothing does. */
 function againstUse(grant: Grant, request: PolicyRequest, hasToken: boolean): string | undefined {
   const { constraints = {}, operations, effectiveAt = 0 } = grant
-  const operation = request.action.slice("kms:".length)
+  const operation = operationOf(request)
   if (!operations.includes(operation)) return `${operation} is not among its operations, ${operations.join(", ")}`
   // GRT-4.4
   if (constraints.SourceArn !== undefined && conditionOf(request, "aws:SourceArn") !== constraints.SourceArn)
@@ -153,16 +158,6 @@ function mayRetire(grant: Grant, { caller, resourceAccountId }: PolicyRequest): 
   if (caller.type === "AWSService" || (!isOfAccount && !named.includes("account"))) return undefined
   return caller.type === "Root" ? "caller" : "account"
 }
-
-export function contextConstraint({
-  EncryptionContextEquals,
-  EncryptionContextSubset,
-}: GrantConstraints): ContextConstraint | undefined {
-  if (EncryptionContextEquals !== undefined) return of("EncryptionContextEquals", EncryptionContextEquals)
-  return EncryptionContextSubset && of("EncryptionContextSubset", EncryptionContextSubset)
-}
-
-const of = (type: ContextConstraint["type"], context: EncryptionContext): ContextConstraint => ({ type, context })
 
 const shown = ({ type, context }: ContextConstraint): string => `${type} ${JSON.stringify(context)}`
 

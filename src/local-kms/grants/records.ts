@@ -2,6 +2,8 @@ import type { EncryptionContext } from "../../core/index.ts"
 import type { Scope } from "../identifiers.ts"
 import type { Key } from "../keys.ts"
 import type { RangeOptions, StoreReader, StoreTransaction } from "../store/store.ts"
+import { bucketOf, contextConstraint } from "./constraints.ts"
+import { isConstrained } from "./operations.ts"
 
 export interface GrantConstraints {
   readonly EncryptionContextEquals?: EncryptionContext | undefined
@@ -45,6 +47,8 @@ type Owner = Pick<Key, "scope" | "keyId">
 const ofKey = ({ scope: { accountId, region }, keyId }: Owner): string => `${accountId}/${region}/${keyId}/`
 const grantsPrefix = (key: Owner): string => `grant/${ofKey(key)}`
 const granteePrefix = (key: Owner, grantee: string): string => `grantee/${ofKey(key)}${grantee}|`
+const usePrefix = (key: Owner, grantee: string, operation: string, bucket: string): string =>
+  `grant-use/${ofKey(key)}${grantee}|${operation}|${bucket}|`
 const namedPrefix = (key: Owner, name: string): string => `grant-named/${ofKey(key)}${name}|`
 const countPath = (key: Owner): string => `grant-count/${ofKey(key)}`
 /** @param retiring an ARN, or a service's name */
@@ -81,8 +85,15 @@ function indexPaths(key: Owner, grant: Grant): string[] {
   const { grantId, name } = grant
   const grantee = granteeOf(grant)
   const retiring = grant.retiringPrincipal ?? grant.retiringServicePrincipal
+  const bucket = bucketOf(contextConstraint(grant.constraints ?? {}))
+  const bucketFor = (operation: string): string => (isConstrained(operation) ? bucket : bucketOf(undefined))
   return [
-    ...(grantee === undefined ? [] : [granteePrefix(key, grantee) + grantId]),
+    ...(grantee === undefined
+      ? []
+      : [
+          granteePrefix(key, grantee) + grantId,
+          ...grant.operations.map((name) => usePrefix(key, grantee, name, bucketFor(name)) + grantId),
+        ]),
     ...(name === undefined ? [] : [namedPrefix(key, name) + grantId]),
     ...(retiring === undefined ? [] : [retirablePrefix(key.scope.region, retiring) + ofKey(key) + grantId]),
   ]
@@ -95,6 +106,15 @@ export function* allGrants(reader: StoreReader, key: Owner, afterId?: string): G
 
 export const grantsTo = (reader: StoreReader, key: Owner, grantee: string, afterId?: string): Generator<Grant> =>
   indexed(reader, key, granteePrefix(key, grantee), afterId)
+
+/** GRT-5.6: those to somebody that have an operation, and whose constraint may fit. */
+export const grantsFitting = (
+  reader: StoreReader,
+  key: Owner,
+  grantee: string,
+  operation: string,
+  bucket: string,
+): Generator<Grant> => indexed(reader, key, usePrefix(key, grantee, operation, bucket))
 
 export const grantsNamed = (reader: StoreReader, key: Owner, name: string): Generator<Grant> =>
   indexed(reader, key, namedPrefix(key, name))

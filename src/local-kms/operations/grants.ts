@@ -8,7 +8,7 @@ import {
   notFound,
   validation,
 } from "../faults.ts"
-import { contextConstraint } from "../grants/findings.ts"
+import { contextConstraint } from "../grants/constraints.ts"
 import {
   allGrants,
   type Grant,

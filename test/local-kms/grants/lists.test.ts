@@ -77,6 +77,7 @@ test("GRT-5.6: among 10,000 grants, a decision and a page read the grants that t
   const scope = { partition: "aws", region: "us-east-1", accountId }
   const key = { scope, keyId: "1234abcd-12ab-34cd-56ef-1234567890ab" } as Key
   const store = memoryStore()
+  const TENANTS = role("Tenants")
   const idOf = (i: number) => i.toString(16).padStart(64, "0")
   await store.transaction((tx) => {
     for (let i = 0; i < 10_000; i++) {
@@ -87,6 +88,10 @@ test("GRT-5.6: among 10,000 grants, a decision and a page read the grants that t
         issuingAccountId: accountId,
         operations: ["Decrypt"],
         granteePrincipal: i >= 9000 ? CLERK : granteePrincipal,
+        ...(i < 1000 && {
+          granteePrincipal: TENANTS,
+          constraints: { [i % 2 ? "EncryptionContextSubset" : "EncryptionContextEquals"]: { tenant: String(i) } },
+        }),
       })
     }
   })
@@ -108,16 +113,19 @@ test("GRT-5.6: among 10,000 grants, a decision and a page read the grants that t
     const result = store.read((reader) => work(counted(reader)))
     return { result, reads }
   }
-  const asking = (arn: string) => ({
+  const asking = (arn: string, encryptionContext: Record<string, string>, action = "kms:Decrypt") => ({
     caller: { type: "AssumedRole" as const, accountId, arn: `${arn}/session`, identityArn: arn, name: "App" },
-    action: "kms:Decrypt",
+    action,
+    encryptionContext,
     resource: "",
     resourceAccountId: accountId,
     now: 0,
   })
-  const decide = (arn: string) =>
+  const decide = (arn: string, context: Record<string, string> = {}, action?: string) =>
     costOf((reader) => {
-      for (const { allows, grantId } of grantsFor(reader, key, asking(arn), { tokenGrants: new Set<string>() }))
+      for (const { allows, grantId } of grantsFor(reader, key, asking(arn, context, action), {
+        tokenGrants: new Set<string>(),
+      }))
         if (allows) return grantId
       return undefined
     })
@@ -125,6 +133,11 @@ test("GRT-5.6: among 10,000 grants, a decision and a page read the grants that t
   expect(decide(role("Stranger"))).toEqual({ result: undefined, reads: 0 })
   // The first of a thousand that allow is enough.
   expect(decide(CLERK)).toEqual({ result: idOf(9000), reads: 2 })
+  // Nor are those read that have another operation, or could not fit the context.
+  expect(decide(CLERK, {}, "kms:Encrypt")).toEqual({ result: undefined, reads: 0 })
+  expect(decide(TENANTS, { tenant: "77", other: "1" })).toEqual({ result: idOf(77), reads: 2 })
+  expect(decide(TENANTS, { tenant: "none", other: "1" })).toEqual({ result: undefined, reads: 0 })
+  expect(decide(TENANTS, {}, "kms:DescribeKey")).toEqual({ result: undefined, reads: 0 })
   const page = costOf((reader) => {
     const ids: string[] = []
     for (const { grantId } of grantsTo(reader, key, CLERK, idOf(9800))) if (ids.push(grantId) === 50) break

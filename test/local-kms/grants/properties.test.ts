@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { isAsStrict, meetsConstraint } from "../../../src/local-kms/grants/constraints.ts"
-import { grantsFor } from "../../../src/local-kms/grants/findings.ts"
+import { allFindings, grantsFor } from "../../../src/local-kms/grants/findings.ts"
 import { type Grant, type GrantConstraints, putGrant } from "../../../src/local-kms/grants/records.ts"
 import type { Key } from "../../../src/local-kms/keys.ts"
 import type { Caller, PolicyRequest } from "../../../src/local-kms/policy/index.ts"
@@ -31,12 +31,16 @@ const arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234
 const key = { scope, keyId: "1234abcd-12ab-34cd-56ef-1234567890ab", arn } as Key
 
 /** Whether any of these grants allows the request. */
-async function allowed(grants: readonly Grant[], request: Partial<PolicyRequest>): Promise<boolean> {
+async function allowed(
+  grants: readonly Grant[],
+  request: Partial<PolicyRequest>,
+  find: typeof grantsFor = grantsFor,
+): Promise<boolean> {
   const store = memoryStore()
   const asked = { caller: app, action: "", resource: arn, resourceAccountId: scope.accountId, now: 0, ...request }
   const findings = await store.transaction((tx) => {
     for (const grant of grants) putGrant(tx, key, grant)
-    return [...grantsFor(tx, key, asked, { tokenGrants: new Set() })]
+    return [...find(tx, key, asked, { tokenGrants: new Set() })]
   })
   return findings.some(({ allows }) => allows)
 }
@@ -134,6 +138,29 @@ describe("properties of grants", () => {
       }),
       { numRuns: 2000 },
     )
+  })
+
+  test("GRT-5.6: the grants that are looked up decide as all grants would", async () => {
+    let decided = 0
+    const grant = fc.tuple(someOperations, constraints, fc.constantFrom(app, clerk))
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(grant, { maxLength: 5 }),
+        fc.constantFrom(...operations),
+        context,
+        grant,
+        async (some, operation, encryptionContext, [given, limits]) => {
+          const made = some.map(([names, limit, to]) => grantTo(to, { operations: names, constraints: limit }))
+          const child = asksFor(grantTo(clerk, { operations: given, constraints: limits }))
+          const request = operation === "CreateGrant" ? child : { action: `kms:${operation}`, encryptionContext }
+          const [byIndex, byAll] = [await allowed(made, request), await allowed(made, request, allFindings)]
+          expect(byIndex).toBe(byAll)
+          if (byIndex) decided++
+        },
+      ),
+      { numRuns: 1500 },
+    )
+    expect(decided).toBeGreaterThan(100)
   })
 
   test("more grants never refuse what fewer allowed", async () => {
