@@ -14,6 +14,8 @@ export interface S3ecCallOptions {
    * written with, all of them and no other. Not for raw keys, which bind none. Default: none.
    */
   readonly encryptionContext?: EncryptionContext
+  /** Writing: bytes of plaintext, where known, for keys that count them. */
+  readonly plaintextLength?: number
   /** Aborts the call with the signal's reason. */
   readonly signal?: AbortSignal
 }
@@ -78,7 +80,9 @@ export async function unwrapDataKey(
   checkStoredContext(envelope, expected)
   signal?.throwIfAborted()
   const { wrapAlgorithm, wrappedKey, description, suiteId } = envelope
-  const request = { wrapAlgorithm, wrappedKey, description, contentCipher: contentCipherOf(suiteId) }
+  const contentCipher = contentCipherOf(suiteId)
+  const check = envelope.format === "V3" && { check: commitmentCheck(envelope) }
+  const request = { wrapAlgorithm, wrappedKey, description, contentCipher, ...check }
   for (const key of keysInOrder(plan, description)) {
     const dataKey = await key.unwrap({ ...request, ...(signal && { signal }) })
     if (dataKey === undefined) continue
@@ -92,6 +96,11 @@ export async function unwrapDataKey(
     `the object's data key is wrapped by ${wrapAlgorithm}, and no key given does that`,
   )
 }
+
+const commitmentCheck =
+  ({ messageId, commitment }: ObjectEnvelope & { format: "V3" }) =>
+  (dataKey: Uint8Array): void =>
+    wipe(openObjectKey(dataKey, messageId, commitment))
 
 /** The content key of an object. @throws what `unwrapDataKey` throws, and `TamperedMessage` for another key's commitment */
 export async function obtainContentKey(

@@ -1,4 +1,5 @@
 export { type S3ecAesKeyOptions, s3ecAesKey } from "./aes-key.ts"
+export { type S3ecBucketKeyOptions, s3ecBucketKey } from "./bucket-key.ts"
 export { checkReadable, type S3ecCallOptions } from "./content-key.ts"
 export type { ObjectEnvelope, WrapAlgorithm } from "./envelope.ts"
 export {

@@ -9,6 +9,8 @@ export interface S3ecWrapRequest {
   readonly encryptionContext: EncryptionContext
   /** Present for a new instruction file: wrap this data key. Absent: generate one. Never modify it. */
   readonly dataKey?: Uint8Array
+  /** Bytes of plaintext, where known beforehand. */
+  readonly plaintextLength?: number
   readonly signal?: AbortSignal
 }
 
@@ -27,6 +29,11 @@ export interface S3ecUnwrapRequest {
   readonly wrappedKey: Uint8Array
   /** As stored. The caller's expectations were checked. */
   readonly description: StringMap
+  /**
+   * Format V3: throws `TamperedMessage` when the object does not commit to this data key. What keeps data keys calls it
+   * before.
+   */
+  readonly check?: (dataKey: Uint8Array) => void
   readonly signal?: AbortSignal
 }
 

@@ -47,14 +47,15 @@ export interface ObjectSealer extends WrittenEnvelope {
  */
 export async function objectSealer(plan: S3ecPlan, options: S3ecCallOptions = {}): Promise<ObjectSealer> {
   const { suiteId, key } = plan
-  const { signal } = options
+  const { signal, plaintextLength } = options
   const encryptionContext = checkCallerContext(options.encryptionContext)
   if (!key.bindsContext && Object.keys(encryptionContext).length > 0) {
     throw new TypeError(`the ${key.name} binds no encryption context: give none, or use a KMS key`)
   }
   signal?.throwIfAborted()
   const contentCipher = contentCipherOf(suiteId)
-  const wrapped = await key.wrap({ contentCipher, encryptionContext, ...(signal && { signal }) })
+  const length = plaintextLength !== undefined && { plaintextLength }
+  const wrapped = await key.wrap({ contentCipher, encryptionContext, ...length, ...(signal && { signal }) })
   try {
     signal?.throwIfAborted()
     if (wrapped.dataKey.length !== 32) throw new EnvelopeError("WrapFailed", `the ${key.name} gave no 32-byte data key`)
@@ -131,7 +132,15 @@ export async function sealObject(
   options: S3ecCallOptions = {},
 ): Promise<SealedObject> {
   checkPlaintextLength(plaintext.length)
-  const { update, finish, close: _close, ...written } = await objectSealer(plan, options)
+  const {
+    update,
+    finish,
+    close: _close,
+    ...written
+  } = await objectSealer(plan, {
+    ...options,
+    plaintextLength: plaintext.length,
+  })
   const body = allocateUnfilled(sealedObjectLength(plaintext.length))
   body.set(update(plaintext))
   body.set(finish(), plaintext.length)

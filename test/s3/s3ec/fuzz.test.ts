@@ -150,7 +150,7 @@ describe("Envelopes", () => {
           if (!(error instanceof EnvelopeError)) throw error
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     )
   })
 })
