@@ -15,14 +15,15 @@ const PURPOSE = "grant-token"
 /** GRT-3.1: nothing is kept of it, and no two are the same, since sealing takes a random IV. */
 export function issueToken(vault: Vault, { scope, keyId }: Key, { grantId }: Grant): string {
   const place: TokenPlace = { accountId: scope.accountId, region: scope.region, keyId, grantId }
-  return vault.seal(PURPOSE, utf8(JSON.stringify(place)))
+  // Base64 as at AWS: a text that begins with a hyphen would be an option to command lines.
+  return Buffer.from(vault.seal(PURPOSE, utf8(JSON.stringify(place))), "base64url").toString("base64")
 }
 
 /** @throws KmsFault `InvalidGrantTokenException` for a token that is none, or whose grant is gone */
 export function readToken(reader: StoreReader, vault: Vault, partition: string, token: string): TokenPlace {
   // One token has one text: what base64 decoding would skip is not part of any.
-  const isText = Buffer.from(token, "base64url").toString("base64url") === token
-  const opened = isText ? vault.open(PURPOSE, token) : undefined
+  const bytes = Buffer.from(token, "base64")
+  const opened = bytes.toString("base64") === token ? vault.open(PURPOSE, bytes.toString("base64url")) : undefined
   if (opened === undefined) throw invalidGrantToken()
   const place = JSON.parse(Buffer.from(opened.buffer, opened.byteOffset, opened.length).toString()) as TokenPlace
   const { accountId, region, keyId, grantId } = place
