@@ -1,7 +1,7 @@
 // The NBD server over memory, beside nbdkit over memory and qemu-nbd over a file in memory: what the protocol alone costs.
 import { truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { alternate, KiB, MiB, note, quick, report } from "../harness.mjs"
+import { alternate, KiB, MiB, note, quick, report, spread } from "../harness.mjs"
 import { fio, folder, missing, startServer, stopServers } from "../nbd.mjs"
 
 const SIZE = 512 * MiB
@@ -37,14 +37,22 @@ else {
     for (const server of servers) await fio(server, { rw: "write", bs: MiB, depth: 4, size: SIZE })
     for (const job of jobs) {
       const large = job.bs === MiB
-      const results = await alternate(servers, rounds, (server) => fio(server, { ...job, size: SIZE }))
+      const costs = new Map(servers.map(({ name }) => [name, []]))
+      const results = await alternate(servers, rounds, async (server) => {
+        const { rate, processor } = await fio(server, { ...job, size: SIZE })
+        costs.get(server.name).push(processor)
+        return rate
+      })
       const measure = `${job.rw} of ${large ? "1 MiB" : "4 KiB"} at depth ${job.depth}`
       const checks = [{ against: "qemu-nbd raw", atLeast: 1.0 }]
-      report(
-        large
-          ? { measure, unit: "MB/s", scale: job.bs / 1e6, results, checks }
-          : { measure, unit: "/s", results, checks },
-      )
+      const scale = large ? { unit: "MB/s", scale: job.bs / 1e6 } : {}
+      report({ measure, ...scale, results, checks })
+      report({
+        measure: `${measure}: processor time of the server for each`,
+        unit: "µs",
+        better: "lower",
+        results: servers.map(({ name, ours }) => spread(name, costs.get(name).slice(1), ours)),
+      })
     }
   } finally {
     await stopServers()

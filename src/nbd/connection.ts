@@ -1,6 +1,6 @@
 import type { Socket } from "node:net"
 import type { TlsOptions } from "node:tls"
-import { malformed } from "../core/index.ts"
+import { EnvelopeError, malformed } from "../core/index.ts"
 import type { Exports } from "./exports.ts"
 import {
   CLIENT_FLAGS_LENGTH,
@@ -46,7 +46,7 @@ export interface Connection {
 const MAX_OPTION_LENGTH = 64 * 1024
 const MAX_OPTIONS = 128
 /** Time for a client to take the last replies and close. */
-const LINGER_MILLISECONDS = 5000
+const LINGER_MILLISECONDS = 2000
 
 /** Serves one client, from greeting to end. @param accepted just accepted, nothing read */
 export function serveConnection(accepted: Socket, options: ConnectionOptions): Connection {
@@ -66,6 +66,7 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
   let deaf = false
   let reading = true
   let finishing = false
+  let linger: NodeJS.Timeout | undefined
   let failed = false
   let closed = false
 
@@ -81,6 +82,7 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
     closed = true
     deaf = true
     clearTimeout(deadline)
+    clearTimeout(linger)
     transmission?.stop()
     counters.connections--
     settle()
@@ -99,13 +101,19 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
     socket.destroy()
   }
 
-  /** Closes when what was written has gone out. */
+  /**
+   * Ends its side after what was written, and reads on, of no use as it is, until the client has ended its own: closing with
+   * bytes unread would reset the connection and could cost the client the last replies.
+   */
   const finish = (): void => {
     deaf = true
     if (finishing || closed) return
     finishing = true
-    socket.destroySoon()
-    setTimeout(() => socket.destroy(), LINGER_MILLISECONDS).unref()
+    intake.skip(Number.POSITIVE_INFINITY)
+    socket.end()
+    socket.resume()
+    linger = setTimeout(() => socket.destroy(), LINGER_MILLISECONDS)
+    linger.unref()
   }
 
   const finishWhenAnswered = (): void => {
@@ -195,18 +203,19 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
   const advance = (): void => {
     try {
       while (step());
-    } catch {
+    } catch (error) {
+      if (!(error instanceof EnvelopeError)) options.onError(error)
       fail()
       return
     }
     finishWhenAnswered()
-    if (closed || wantsMore() === reading) return
+    if (closed || finishing || wantsMore() === reading) return
     reading = !reading
     if (reading) socket.resume()
     else socket.pause()
   }
 
-  const wantsMore = (): boolean => !deaf && transmission?.full !== true && transmission?.ended !== true
+  const wantsMore = (): boolean => finishing || (!deaf && transmission?.full !== true && transmission?.ended !== true)
 
   const onData = (chunk: Buffer): void => {
     for (let at = 0; at < chunk.length; ) {

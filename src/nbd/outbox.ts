@@ -5,7 +5,7 @@ const SLAB = 128 * 1024
 /** Data up to this many bytes is copied beside its header: one piece more for the system costs about as much. */
 const COPY_UP_TO = 16 * 1024
 /** Slabs kept for later. */
-const SPARE_SLABS = 4
+const SPARE_SLABS = 16
 
 /** Slabs that no connection uses at present, for all connections of a server. */
 export interface Slabs {

@@ -59,6 +59,9 @@ export interface NbdServer extends AsyncDisposable {
   close(options?: { readonly graceSeconds?: number }): Promise<void>
 }
 
+/** Silence after which the system asks whether a client on the network is still there. */
+const KEEP_ALIVE_MILLISECONDS = 60_000
+
 /**
  * Serves block devices by the NBD protocol: to qemu, libnbd, fio, the Linux kernel's client and others.
  *
@@ -72,7 +75,9 @@ export async function serveNbd(
   options: NbdOptions,
 ): Promise<NbdServer> {
   const exports = readExports(given)
-  const { tls, maxConnections = 64, onError = () => {} } = options
+  const { tls, maxConnections = 64 } = options
+  // What the listener throws must not reach the connection that had something to tell.
+  const onError = (error: unknown): void => queueMicrotask(() => options.onError?.(error))
   checkPlace(options)
   const counters = createCounters()
   const connections = new Set<Connection>()
@@ -95,7 +100,7 @@ export async function serveNbd(
     }
     if (options.unix === undefined) {
       socket.setNoDelay(true)
-      socket.setKeepAlive(true)
+      socket.setKeepAlive(true, KEEP_ALIVE_MILLISECONDS)
     }
     const connection = serveConnection(socket, connectionOptions)
     connections.add(connection)

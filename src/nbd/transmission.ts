@@ -157,7 +157,10 @@ export function transmit(options: TransmissionOptions): Transmission {
       length,
       () => device.read(offset, length),
       (data) => {
-        checkLength(data, length)
+        if (dataLength(data) !== length) {
+          release?.(data)
+          throw new Error(`the device read ${dataLength(data)} bytes instead of ${length}`)
+        }
         counters.bytesRead += length
         replyData(outbox, request, data, structured, release)
       },
@@ -174,11 +177,12 @@ export function transmit(options: TransmissionOptions): Transmission {
       at += size
       return state === 0 || state === 1 ? device.read(at - size, size) : size
     })
-    const pieces = await Promise.all(parts)
-    pieces.forEach((piece, i) => {
-      if (typeof piece !== "number") checkLength(piece, extents[i]!.length)
-    })
-    return pieces
+    const results = await Promise.allSettled(parts)
+    const pieces = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []))
+    const failed = results.find((result) => result.status === "rejected")
+    if (failed === undefined && pieces.every((piece, i) => lengthOf(piece) === extents[i]!.length)) return pieces
+    for (const piece of pieces) if (typeof piece !== "number") release?.(piece)
+    throw failed?.reason ?? new Error("the device read another number of bytes than it was asked for")
   }
 
   const write = (request: Request, payload: Uint8Array): void => {
@@ -256,9 +260,9 @@ export function transmit(options: TransmissionOptions): Transmission {
     }
     // NBD-3.3: more than this is no payload but an attack, or the stream out of step.
     if (type === COMMAND.write && length > MAX_PAYLOAD) throw malformed(`a write has ${length} bytes`)
+    const refusal = refusalOf(request, agreement)
     inFlight++
     counters.inFlight++
-    const refusal = refusalOf(request, agreement)
     if (refusal !== 0) {
       if (type === COMMAND.write) intake.skip(length)
       fail(request, refusal, 0)
@@ -327,6 +331,4 @@ const writeFlags = ({ flags }: Request): WriteFlags => ((flags & COMMAND_FLAGS.f
 const isPromise = <T>(value: MaybePromise<T>): value is Promise<T> =>
   typeof (value as { then?: unknown } | undefined)?.then === "function"
 
-function checkLength(data: Data, length: number): void {
-  if (dataLength(data) !== length) throw new Error(`the device read ${dataLength(data)} bytes instead of ${length}`)
-}
+const lengthOf = (piece: Data | number): number => (typeof piece === "number" ? piece : dataLength(piece))

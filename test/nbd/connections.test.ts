@@ -127,6 +127,26 @@ describe("A connection", () => {
     expect(released).toHaveLength(4)
   })
 
+  it("NBD-4.2: ends, and says why, where a device breaks its promises", async () => {
+    const errors: unknown[] = []
+    let gone = false
+    const device = {
+      ...memoryDevice(MiB),
+      get size() {
+        if (gone) throw new Error("no size any more")
+        return MiB
+      },
+    }
+    const exports = { broken: device, good: memoryDevice(MiB) }
+    const server = await served({ exports }, { onError: (error) => void errors.push(error) })
+    const [broken, good] = [await attached(server, { name: "broken" }), await attached(server, { name: "good" })]
+    gone = true
+    await expect(broken.request({ type: CMD.read, length: 512 })).rejects.toThrow("ended")
+    expect((await good.request({ type: CMD.read, length: 512 })).error).toBe(0)
+    await vi.waitFor(() => expect(server.stats).toMatchObject({ connections: 1, inFlight: 0 }))
+    expect(errors).toMatchObject([{ message: "no size any more" }])
+  })
+
   it("receives payloads into memory of their own", async () => {
     const seen: number[] = []
     const write = (_offset: number, data: Uint8Array) => void seen.push(data.buffer.byteLength)

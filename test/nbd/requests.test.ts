@@ -121,6 +121,27 @@ describe("Requests", () => {
     expect(same(whole.data, sparse.data)).toBe(true)
   })
 
+  it("NBD-3.2: gives back what was read of a sparse read that fails", async () => {
+    const bytes = memoryDevice(MiB)
+    const released: unknown[] = []
+    const device: BlockDevice = {
+      ...bytes,
+      blockStatus: (_offset, length) => [
+        { length: 512, hole: false, zero: false },
+        { length: 512, hole: true, zero: true },
+        { length: length - 1024, hole: false, zero: false },
+      ],
+      read: async (offset, length) => {
+        if (offset > 0) throw new Error("bad sector")
+        return bytes.read(offset, length)
+      },
+      release: (data) => void released.push(data),
+    }
+    const client = await attached(await served({ exports: { d: { device, sparseReads: true } } }))
+    expect((await client.request({ type: CMD.read, length: 4096 })).error).toBe(E.io)
+    expect(released).toHaveLength(1)
+  })
+
   it("NBD-3.3: 32 MiB is the most that is written at once; more ends the connection", async () => {
     const device = memoryDevice(40 * MiB)
     const client = await attached(await served(device))
@@ -252,6 +273,15 @@ describe("Requests", () => {
     await client.ended
     await expect(late).rejects.toThrow("ended")
     device.flush = () => Promise.resolve()
+  })
+
+  it("NBD-3.10: whatever follows DISC costs no reply", async () => {
+    const client = await attached(await served(memoryDevice(MiB), { port: 0 }))
+    const replies = Array.from({ length: 100 }, () => client.request({ type: CMD.read, length: 10_000 }))
+    client.request({ type: CMD.disc }).catch(() => {})
+    client.send(Buffer.alloc(4 * MiB, 1))
+    expect((await Promise.all(replies)).every(({ error }) => error === 0)).toBe(true)
+    await client.ended
   })
 
   it("NBD-3.10: a client that closes its side gets its answers", async () => {
