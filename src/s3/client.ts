@@ -4,6 +4,7 @@ import type { AnyCommand, Call, HttpOptions, Session } from "./call.ts"
 import { copyObject, uploadPartCopy } from "./copy.ts"
 import { getObject } from "./get.ts"
 import { headObject } from "./head.ts"
+import { deleteObject, deleteObjects } from "./instruction.ts"
 import { createKeys } from "./keys.ts"
 import { abortUpload, completeUpload, createUpload, listParts, uploadPart } from "./multipart.ts"
 import { type EncryptedS3ClientOptions, type EncryptionSendOptions, resolveSettings, splitOptions } from "./options.ts"
@@ -36,6 +37,8 @@ const operations: Readonly<Record<string, (call: Call<any>) => Promise<object>>>
   CompleteMultipartUpload: completeUpload,
   AbortMultipartUpload: abortUpload,
   ListParts: listParts,
+  DeleteObject: deleteObject,
+  DeleteObjects: deleteObjects,
 }
 
 /**

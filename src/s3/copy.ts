@@ -15,10 +15,12 @@ import {
 import { collect, nodeBody } from "./bodies.ts"
 import { type Call, omit, pick, send, sendAs } from "./call.ts"
 import type { ObjectPlace } from "./context.ts"
+import { copyWithinS3 } from "./copy-s3ec.ts"
 import { getObject } from "./get.ts"
 import { withoutMessageMetadata } from "./metadata.ts"
 import { partTaken } from "./multipart.ts"
 import { putObject } from "./put.ts"
+import { withoutEnvelope } from "./s3ec/index.ts"
 import { uploadOf } from "./upload-state.ts"
 
 /** What a copy takes over from its source with `MetadataDirective` COPY. */
@@ -47,11 +49,14 @@ const NOT_FOR_PUT = [
 
 /**
  * S3-2.5: CopyObject reads the source and writes another message, under a data key of its own and bound to its new
- * place: a copy of the bytes would be refused there.
+ * place: a copy of the bytes would be refused there. Objects of the S3 Encryption Client that bind nothing are copied
+ * within S3.
  */
 export async function copyObject(call: Call<CopyObjectCommandInput>): Promise<CopyObjectCommandOutput> {
   const { input, session, own } = call
   const source = parseCopySource(input.CopySource)
+  const within = await copyWithinS3(call, source)
+  if (within !== undefined) return within
   const output = await getObject(sourceCall(call, source))
   const body = nodeBody(output.Body)
   try {
@@ -83,7 +88,7 @@ export async function copyObject(call: Call<CopyObjectCommandInput>): Promise<Co
   }
 }
 
-interface CopySource extends ObjectPlace {
+export interface CopySource extends ObjectPlace {
   readonly versionId?: string
 }
 
@@ -103,7 +108,7 @@ export function parseCopySource(text: string | undefined): CopySource {
 }
 
 /** The read of a copy's source, with the source's conditions and keys. */
-function sourceCall(
+export function sourceCall(
   call: Call<CopyObjectCommandInput | UploadPartCopyCommandInput>,
   source: CopySource,
   Range?: string,
@@ -148,7 +153,10 @@ async function describedAs(
   output: GetObjectCommandOutput,
 ): Promise<Partial<PutObjectCommandInput>> {
   const { input } = call
-  const copied = { ...present(pick(output, HEADERS)), Metadata: withoutMessageMetadata(output.Metadata) }
+  const copied = {
+    ...present(pick(output, HEADERS)),
+    Metadata: withoutEnvelope(withoutMessageMetadata(output.Metadata)),
+  }
   const described = input.MetadataDirective === "REPLACE" ? {} : copied
   if (input.TaggingDirective === "REPLACE" || !output.TagCount) return described
   const command = new GetObjectTaggingCommand({

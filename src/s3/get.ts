@@ -12,6 +12,7 @@ import { collectFrames, jobOf, layoutOf, openHeader, streamFrames } from "./open
 import { bytesBody, sdkBody } from "./output-body.ts"
 import { peek } from "./peek.ts"
 import { parseRange } from "./range.ts"
+import { findS3ec, isS3ec, openS3ec } from "./read-s3ec.ts"
 import {
   beginReading,
   envelopeInfo,
@@ -45,8 +46,15 @@ async function getWhole(call: GetCall): Promise<GetObjectCommandOutput> {
   try {
     const bytes = size <= AT_ONCE ? await collect(body, size) : undefined
     if (bytes !== undefined && bytes.length < size) throw truncated("the object ended before its length")
+    if (isS3ec(output.Metadata))
+      return await openS3ec(call, (await findS3ec(call, output.Metadata))!, output, bytes ?? body, size)
     const header = bytes === undefined ? await peekHeader(body, size) : headerAt(bytes)
-    if (header === undefined) return passOn(call, output, bytes)
+    if (header === undefined) {
+      const object = await findS3ec(call, output.Metadata)
+      return object === undefined
+        ? passOn(call, output, bytes)
+        : await openS3ec(call, object, output, bytes ?? body, size)
+    }
     if (typeof header === "number") throw truncated("the object ends within its header")
     requireMessagesAllowed(call)
     if (header.suite.signed) return await openSigned(call, output, bytes ?? body, header, size)

@@ -6,6 +6,7 @@ import { type Call, sendAs } from "./call.ts"
 import { CUSTOMER_KEY_NAME } from "./choices.ts"
 import { describeMetadata, lengthBySize, type ObjectEnvelope, withEnvelopeInfo } from "./metadata.ts"
 import { getPinned, pinOf } from "./pinned.ts"
+import { describeS3ec } from "./read-s3ec.ts"
 import { beginReading, envelopeInfo, headerAt, plaintextInfo } from "./reading.ts"
 
 const FIRST_READ = 4 * 1024
@@ -22,6 +23,8 @@ export async function headObject(call: Call<HeadObjectCommandInput>): Promise<He
   const size = output.ContentLength
   // Of a part or a range S3 tells the length of that.
   if (size === undefined || input.PartNumber !== undefined || input.Range !== undefined) return output
+  const s3ec = await describeS3ec(output, size)
+  if (s3ec !== undefined) return withLength(output, s3ec)
   const known = describeMetadata(output.Metadata, size)
   const customer = own.encryption?.customerKey !== undefined || known?.keys?.includes(CUSTOMER_KEY_NAME) === true
   if (known?.plaintextLength !== undefined && !customer) return withLength(output, known)

@@ -34,4 +34,17 @@ export {
   type RewrapObjectsOptions,
   rewrapObjects,
 } from "./migrate/index.ts"
-export type { EncryptedS3ClientOptions, EncryptionSendOptions, ReadFormat } from "./options.ts"
+export type { EncryptedS3ClientOptions, EncryptionSendOptions, ReadFormat, WriteFormat } from "./options.ts"
+export {
+  type ClosableS3ecKey,
+  type S3ecAesKeyOptions,
+  type S3ecKey,
+  type S3ecKmsKeyOptions,
+  type S3ecOptions,
+  type S3ecRsaKeyOptions,
+  s3ecAesKey,
+  s3ecKmsDiscoveryKey,
+  s3ecKmsKey,
+  s3ecRsaKey,
+  sesMail,
+} from "./s3ec/index.ts"

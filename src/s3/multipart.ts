@@ -15,9 +15,9 @@ import { concatBytes, copyBytes } from "../core/index.ts"
 import { plainBody } from "./bodies.ts"
 import { type Call, omit, send, sendAs, sharedInput } from "./call.ts"
 import { refuseDigests } from "./digests.ts"
-import { contextOf } from "./keys.ts"
-import { withMessageMetadata } from "./metadata.ts"
+import { putInstructionFile } from "./instruction.ts"
 import { MAX_PARTS } from "./part-sizes.ts"
+import { writeTarget } from "./target.ts"
 import { announcedChecksum, completedPart } from "./upload.ts"
 import {
   closeUpload,
@@ -28,32 +28,28 @@ import {
   takePart,
   uploadOf,
 } from "./upload-state.ts"
-import { openWriter } from "./writer.ts"
 
 /** CreateMultipartUpload: the data key comes first, so that a refusal leaves no upload behind. */
 export async function createUpload(
   call: Call<CreateMultipartUploadCommandInput>,
 ): Promise<CreateMultipartUploadCommandOutput> {
-  const { session, input, own, signal } = call
-  const place = own.boundTo ?? { bucket: input.Bucket!, key: input.Key! }
-  const lease = session.keys.forWriting(place, own)
-  if (lease === "off") {
+  const { session, input } = call
+  const target = writeTarget(call)
+  if (target === "off") {
     const output = await sendAs<typeof input, CreateMultipartUploadCommandOutput>(call, input)
     session.uploads.set(output.UploadId!, "off")
     return output
   }
   try {
-    if (session.settings.signed) {
+    if (target.stream !== undefined) {
       throw new TypeError("signed messages are not written in parts: PutObject takes streams of any length")
     }
-    const encryptionContext = contextOf(session.settings, place, own)
-    const request = { keyring: lease.keyring, encryptionContext, plaintextLength: undefined, signal }
-    const writer = await openWriter(session.settings, request)
+    const writer = await target.open(undefined)
     try {
       const output = await sendAs<typeof input, CreateMultipartUploadCommandOutput>(call, {
         ...input,
         ...(await announcedChecksum(call, input.ChecksumAlgorithm)),
-        Metadata: withMessageMetadata(input.Metadata, writer.facts),
+        Metadata: writer.describe(input.Metadata),
       })
       session.uploads.set(output.UploadId!, newUpload(writer))
       return output
@@ -62,7 +58,7 @@ export async function createUpload(
       throw error
     }
   } finally {
-    lease.close()
+    target.close()
   }
 }
 
@@ -162,6 +158,7 @@ export async function completeUpload(
     ...rest,
     MultipartUpload: { Parts },
   })
+  await putInstructionFile(call, upload.writer.instructionFile)
   session.uploads.delete(input.UploadId!)
   closeUpload(upload)
   return output

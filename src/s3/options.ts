@@ -3,6 +3,9 @@ import type { CommitmentPolicy, EncryptionContext, Keyring } from "../core/index
 import type { BucketKeyKeyringOptions, KmsClientSource } from "../keyrings/index.ts"
 import { checkRules, type EncryptionChoice, type EncryptionRule, type KmsService } from "./choices.ts"
 import { checkObjectContext, type ObjectContext, type ObjectPlace } from "./context.ts"
+import { planS3ec, type S3ecOptions, type S3ecPlan } from "./s3ec/index.ts"
+
+export type WriteFormat = "message" | "s3ec"
 
 /** What an object may be, to be read. */
 export type ReadFormat = "message" | "s3ec-v3" | "s3ec-v2" | "s3ec-v1" | "plaintext"
@@ -25,17 +28,26 @@ export interface EncryptedS3ClientOptions {
   /** Allows the choice `off`. Default false. */
   readonly allowUnencrypted?: boolean
   /**
-   * What the encryption context says about an object's place. `arn` (default): the pair `aws:s3:arn`, so that an object
-   * that was moved is refused. `none`: nothing. Or pairs of the caller's making.
+   * What the encryption context says about an object's place. `arn` (default for `message`): the pair `aws:s3:arn`, so
+   * that an object that was moved is refused. `none` (default for `s3ec`, so that the official clients read it): nothing.
+   * Or pairs of the caller's making.
    */
   readonly objectContext?: ObjectContext
   /** Pairs for every object, written and expected. Default: none. */
   readonly encryptionContext?: EncryptionContext
   /**
-   * What is read. Default: `message` and `s3ec-v3`. `"mixed"`: those and plaintext, for migrations: whoever may write to
-   * the bucket can then replace an encrypted object with a plaintext one.
+   * What is read. Default: `message` and `s3ec-v3`, and `s3ec-v2` and `s3ec-v1` where the options of `s3ec` allow to read
+   * those. `"mixed"`: these and plaintext, for migrations: whoever may write to the bucket can then replace an encrypted
+   * object with a plaintext one.
    */
   readonly readFormats?: "mixed" | readonly ReadFormat[]
+  /**
+   * What is written. `message` (default): a message of the AWS Encryption SDK. `s3ec`: an object of the Amazon S3
+   * Encryption Client, format V3 or, by the commitment policy of `s3ec`, V2.
+   */
+  readonly format?: WriteFormat
+  /** Objects of the Amazon S3 Encryption Client, to read and write them. Default: they are not read. */
+  readonly s3ec?: S3ecOptions
   /** Bytes of plaintext in a part of a large object; a multiple of `frameLength`, default 8,388,608 (8 MiB). S3 takes 5 MiB at least. */
   readonly partSize?: number
   /** Parts on their way at a time, each held in memory; default 4. Fewer where the parts of a long stream grow. */
@@ -69,6 +81,8 @@ export interface EncryptionSendOptions {
   readonly copySourceEncryption?: EncryptionChoice
   /** Where the object was when it was written, to read replicas, renamed and restored objects. For copies: the source. */
   readonly boundTo?: ObjectPlace
+  /** Overrides the client's, for writing. */
+  readonly format?: WriteFormat
   /** Overrides the client's. */
   readonly objectContext?: ObjectContext
   /** More pairs for this object, written or expected. */
@@ -81,6 +95,7 @@ const OWN_OPTIONS: readonly (keyof EncryptionSendOptions)[] = [
   "encryption",
   "copySourceEncryption",
   "boundTo",
+  "format",
   "objectContext",
   "encryptionContext",
   "authenticateTotal",
@@ -107,19 +122,31 @@ export type Settings = Readonly<
   Required<
     Omit<
       EncryptedS3ClientOptions,
-      "keyring" | "bucketKey" | "kms" | "service" | "onBehalfOf" | "readCache" | "readFormats" | "commitmentPolicy"
+      | "keyring"
+      | "bucketKey"
+      | "kms"
+      | "service"
+      | "onBehalfOf"
+      | "readCache"
+      | "readFormats"
+      | "commitmentPolicy"
+      | "s3ec"
     >
   > &
     Pick<
       EncryptedS3ClientOptions,
       "keyring" | "bucketKey" | "kms" | "service" | "onBehalfOf" | "readCache" | "commitmentPolicy"
-    > & { readFormats: ReadonlySet<ReadFormat> }
+    > & {
+      readFormats: ReadonlySet<ReadFormat>
+      s3ecPlan: S3ecPlan | undefined
+      /** What `objectContext` is for the format s3ec. */
+      s3ecContext: ObjectContext
+    }
 >
 
 const FRAME_LENGTH = 256 * 1024
 const PART_SIZE = 8 * 1024 * 1024
 const BUFFER_SIZE = 64 * 1024 * 1024
-const DEFAULT_FORMATS: readonly ReadFormat[] = ["message", "s3ec-v3"]
 const ALL_FORMATS: readonly ReadFormat[] = ["message", "s3ec-v3", "s3ec-v2", "s3ec-v1", "plaintext"]
 
 /** @throws TypeError, RangeError */
@@ -143,7 +170,10 @@ export function resolveSettings(options: EncryptedS3ClientOptions): Settings {
     allowUnencrypted,
     objectContext: checkObjectContext(options.objectContext),
     encryptionContext: { ...options.encryptionContext },
-    readFormats: readFormatsOf(options.readFormats),
+    readFormats: readFormatsOf(options),
+    format: checkFormat(options),
+    s3ecPlan: options.s3ec && planS3ec(options.s3ec),
+    s3ecContext: options.objectContext ?? "none",
     partSize,
     maxConcurrentParts,
     multipartThreshold,
@@ -161,11 +191,29 @@ function checkLength(name: string, value: number, least: number, most: number): 
   }
 }
 
-function readFormatsOf(formats: EncryptedS3ClientOptions["readFormats"]): ReadonlySet<ReadFormat> {
-  if (formats === undefined) return new Set(DEFAULT_FORMATS)
-  if (formats === "mixed") return new Set([...DEFAULT_FORMATS, "plaintext"])
-  if (!Array.isArray(formats) || formats.length === 0 || !formats.every((format) => ALL_FORMATS.includes(format))) {
+function checkFormat({ format = "message", s3ec }: EncryptedS3ClientOptions): WriteFormat {
+  if (format !== "message" && format !== "s3ec") throw new TypeError('format must be "message" or "s3ec"')
+  if (format === "s3ec" && s3ec === undefined)
+    throw new TypeError("the format s3ec needs the option s3ec, with its key")
+  return format
+}
+
+function readFormatsOf({ readFormats, s3ec }: EncryptedS3ClientOptions): ReadonlySet<ReadFormat> {
+  if (readFormats === undefined) return new Set(defaultFormats(s3ec))
+  if (readFormats === "mixed") return new Set([...defaultFormats(s3ec), "plaintext"])
+  const known = (format: ReadFormat) => ALL_FORMATS.includes(format)
+  if (!Array.isArray(readFormats) || readFormats.length === 0 || !readFormats.every(known)) {
     throw new TypeError(`readFormats must be "mixed" or an array of ${ALL_FORMATS.join(", ")}`)
   }
-  return new Set(formats)
+  return new Set(readFormats)
+}
+
+/** S3-9.1 */
+function* defaultFormats(s3ec: S3ecOptions | undefined): Generator<ReadFormat> {
+  yield "message"
+  yield "s3ec-v3"
+  const { commitmentPolicy = "RequireEncryptRequireDecrypt", legacyWrapping, unauthenticatedCbc } = s3ec ?? {}
+  if (commitmentPolicy === "RequireEncryptRequireDecrypt") return
+  yield "s3ec-v2"
+  if (legacyWrapping || unauthenticatedCbc) yield "s3ec-v1"
 }

@@ -1,76 +1,65 @@
 import type { PutObjectCommandInput, PutObjectCommandOutput } from "@aws-sdk/client-s3"
-import { copyBytes, type EncryptionContext, type Keyring, viewBytes } from "../core/index.ts"
+import { copyBytes, viewBytes } from "../core/index.ts"
 import { byteQueue } from "../framing/index.ts"
-import { encrypt, encryptStream, inspect } from "../message/index.ts"
 import { type PlainBody, plainBody } from "./bodies.ts"
 import { type Call, sendAs } from "./call.ts"
 import { refuseDigests } from "./digests.ts"
-import { contextOf } from "./keys.ts"
+import { putInstructionFile } from "./instruction.ts"
 import { type MessageFacts, withMessageMetadata } from "./metadata.ts"
 import { partSizes } from "./part-sizes.ts"
+import { type WriteTarget, writeTarget } from "./target.ts"
 import { type Sending, uploading } from "./upload.ts"
-import { encryptOptions, openWriter, type WriteRequest } from "./writer.ts"
 
 export type PutCall = Call<PutObjectCommandInput>
 
 /** S3-2.1: PutObject. @throws TypeError, and what `encrypt` throws, before anything is sent */
 export async function putObject(call: PutCall): Promise<PutObjectCommandOutput> {
-  const { session, input, own } = call
-  const place = { bucket: input.Bucket!, key: input.Key! }
-  const lease = session.keys.forWriting(own.boundTo ?? place, own)
-  if (lease === "off") return sendAs(call, input)
+  const { input } = call
+  const target = writeTarget(call)
+  if (target === "off") return sendAs(call, input)
   try {
     refuseDigests(input)
     if (input.WriteOffsetBytes !== undefined) throw new TypeError("an encrypted object cannot be appended to")
-    const context = contextOf(session.settings, own.boundTo ?? place, own)
-    return await putBody(call, lease.keyring, context, plainBody(input.Body), input.ContentLength)
+    return await putBody(call, target, plainBody(input.Body), input.ContentLength)
   } finally {
-    lease.close()
+    target.close()
   }
 }
 
 /** @param announced bytes of plaintext, where the caller knows them */
-export async function putBody(
+async function putBody(
   call: PutCall,
-  keyring: Keyring,
-  encryptionContext: EncryptionContext,
+  target: WriteTarget,
   body: PlainBody,
   announced: number | undefined,
 ): Promise<PutObjectCommandOutput> {
-  const { settings } = call.session
-  const { multipartThreshold } = settings
-  const request = { keyring, encryptionContext, signal: call.signal }
+  const { multipartThreshold } = call.session.settings
   if ("bytes" in body) {
     checkLength(body.bytes.length, announced)
-    if (body.bytes.length <= multipartThreshold) return putAtOnce(call, body.bytes, request)
-    return putLarge(call, fromBytes(body.bytes), body.bytes.length, request)
+    if (body.bytes.length <= multipartThreshold) return putAtOnce(call, target, body.bytes)
+    return putLarge(call, target, fromBytes(body.bytes), body.bytes.length)
   }
   const reader = chunkReader(body.chunks, announced)
   try {
     const first = await reader.upTo(multipartThreshold)
-    if (await reader.ended()) return await putAtOnce(call, first, request)
-    return await putLarge(call, reader.after(first), announced, request)
+    if (await reader.ended()) return await putAtOnce(call, target, first)
+    return await putLarge(call, target, reader.after(first), announced)
   } finally {
     await reader.close()
   }
 }
 
-async function putAtOnce(
-  call: PutCall,
-  plaintext: Uint8Array,
-  request: Omit<WriteRequest, "plaintextLength">,
-): Promise<PutObjectCommandOutput> {
-  const { input, session } = call
-  const options = encryptOptions(session.settings, { ...request, plaintextLength: plaintext.length })
-  const message = await encrypt(plaintext, options)
-  const { suiteId, wrappedKeys, headerLength, frameLength } = inspect(message)
-  const facts = { suiteId, wrappedKeys, headerLength, frameLength, plaintextLength: plaintext.length }
-  return sendAs(call, {
+async function putAtOnce(call: PutCall, target: WriteTarget, plaintext: Uint8Array): Promise<PutObjectCommandOutput> {
+  const { input } = call
+  const { body, metadata, instructionFile } = await target.seal(plaintext, input.Metadata)
+  const output = await sendAs<typeof input, PutObjectCommandOutput>(call, {
     ...input,
-    Body: message,
-    ContentLength: message.length,
-    Metadata: withMessageMetadata(input.Metadata, facts),
+    Body: body,
+    ContentLength: body.length,
+    Metadata: metadata,
   })
+  await putInstructionFile(call, instructionFile)
+  return output
 }
 
 /** Bytes that are read in pieces of the reader's choosing. */
@@ -82,13 +71,13 @@ interface PieceReader {
 
 async function putLarge(
   call: PutCall,
+  target: WriteTarget,
   reader: PieceReader,
   plaintextLength: number | undefined,
-  request: Omit<WriteRequest, "plaintextLength">,
 ): Promise<PutObjectCommandOutput> {
-  if (call.session.settings.signed) return putSigned(call, reader, plaintextLength, request)
+  if (target.stream !== undefined) return putSigned(call, target.stream, reader, plaintextLength)
   const { settings } = call.session
-  const writer = await openWriter(settings, { ...request, plaintextLength })
+  const writer = await target.open(plaintextLength)
   try {
     const work = async (sending: Sending) => {
       const sizes = partSizes(settings, plaintextLength)
@@ -102,7 +91,9 @@ async function putLarge(
       }
       return sending.complete()
     }
-    return await uploading(call, withMessageMetadata(call.input.Metadata, writer.facts), work)
+    const output = await uploading(call, writer.describe(call.input.Metadata), work)
+    await putInstructionFile(call, writer.instructionFile)
+    return output
   } finally {
     writer.close()
   }
@@ -111,13 +102,12 @@ async function putLarge(
 /** S3-4.6: the signature covers the bytes in their order, so a signed message is one stream, cut after it is sealed. */
 async function putSigned(
   call: PutCall,
+  open: NonNullable<WriteTarget["stream"]>,
   reader: PieceReader,
   plaintextLength: number | undefined,
-  request: Omit<WriteRequest, "plaintextLength">,
 ): Promise<PutObjectCommandOutput> {
   const { settings } = call.session
-  const options = encryptOptions(settings, { ...request, plaintextLength })
-  const stream = encryptStream({ ...options, ...(plaintextLength !== undefined && { plaintextLength }) })
+  const stream = open(plaintextLength)
   const feed = async () => {
     do {
       const piece = await reader.upTo(settings.frameLength)
@@ -130,8 +120,7 @@ async function putSigned(
   const feeding = feed().catch((error) => void stream.destroy(error))
   try {
     const sealed = chunkReader(stream, undefined)
-    const header = await stream.header
-    const facts: MessageFacts = { ...header, plaintextLength }
+    const facts: MessageFacts = { ...(await stream.header), plaintextLength }
     return await uploading(call, withMessageMetadata(call.input.Metadata, facts), async (sending) => {
       const sizes = partSizes(settings, plaintextLength)
       do await sending.part(copyBytes(await sealed.upTo(sizes.next().size)), 1)

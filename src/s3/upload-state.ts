@@ -1,7 +1,7 @@
 import type { CompletedPart } from "@aws-sdk/client-s3"
 import { copyBytes, EnvelopeError } from "../core/index.ts"
 import { type Fingerprints, fingerprints, wipe } from "../crypto/index.ts"
-import type { MessageWriter } from "./writer.ts"
+import type { ObjectWriter } from "./writer.ts"
 
 /** What the server knows about a part that was sent. */
 export interface SentPart {
@@ -12,7 +12,7 @@ export interface SentPart {
 
 /** One multipart upload of the caller's, of which this process knows the keys. */
 export interface EncryptedUpload {
-  readonly writer: MessageWriter
+  readonly writer: ObjectWriter
   readonly prints: Fingerprints
   /** Bytes of plaintext of every part but the last; known with the first part that cannot be the last. */
   partSize: number | undefined
@@ -38,7 +38,7 @@ export interface SealedPart {
 /** Uploads by their id; `"off"` for those that are not encrypted. */
 export type Uploads = Map<string, EncryptedUpload | "off">
 
-export const newUpload = (writer: MessageWriter): EncryptedUpload => ({
+export const newUpload = (writer: ObjectWriter): EncryptedUpload => ({
   writer,
   prints: fingerprints(),
   partSize: undefined,

@@ -1,14 +1,18 @@
 import { allocate, type EncryptionContext, type Keyring } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
 import { encodeHeader, headerLength } from "../format/index.ts"
-import { type BodyJob, bodyLengthOf, layoutOfPlaintext, sealPart } from "../framing/index.ts"
+import { type BodyJob, layoutOfPlaintext, sealPart } from "../framing/index.ts"
 import { type EncryptOptions, obtainMaterials, openWrite, planWrite } from "../message/index.ts"
-import type { MessageFacts } from "./metadata.ts"
+import { type MessageFacts, withMessageMetadata } from "./metadata.ts"
 import type { Settings } from "./options.ts"
 
-/** An unsigned message whose parts are sealed one by one, in any order. */
-export interface MessageWriter {
-  readonly facts: MessageFacts
+/** An object whose parts are sealed one by one: those of an unsigned message in any order. */
+export interface ObjectWriter {
+  /** The caller's metadata with what the format adds. */
+  describe(metadata: Record<string, string> | undefined): Record<string, string>
+  /** The body of the instruction file, where the wrapped key goes there. */
+  readonly instructionFile?: string
+  /** Parts but the last are a multiple of so many bytes. */
   readonly frameLength: number
   /**
    * S3-4.1: the bytes of one part. Each frame is sealed at most once: call it once for each part, and keep the bytes
@@ -17,8 +21,6 @@ export interface MessageWriter {
    * @param start where the part begins in the plaintext, a multiple of the frame length
    */
   seal(start: number, plaintext: Uint8Array, final: boolean, signal?: AbortSignal): Promise<Uint8Array>
-  /** Bytes of the whole message. */
-  lengthFor(plaintextLength: number): number
   /** Overwrites the key. */
   close(): void
 }
@@ -43,7 +45,7 @@ export const encryptOptions = (
 })
 
 /** Asks the keyring for a data key; nothing is written yet. @throws what `encrypt` throws */
-export async function openWriter(settings: Settings, request: WriteRequest): Promise<MessageWriter> {
+export async function openWriter(settings: Settings, request: WriteRequest): Promise<ObjectWriter> {
   const plan = planWrite({ ...encryptOptions(settings, request), signed: false })
   const { plaintextLength } = request
   if (plaintextLength !== undefined) layoutOfPlaintext(plaintextLength, plan.frameLength)
@@ -56,8 +58,15 @@ export async function openWriter(settings: Settings, request: WriteRequest): Pro
     const { messageId, wrappedKeys } = fields
     const job: BodyJob = { suite, key, messageId, shape: fields }
     const none = allocate(0)
+    const facts: MessageFacts = {
+      suiteId: suite.id,
+      wrappedKeys,
+      headerLength: header.length,
+      frameLength,
+      plaintextLength,
+    }
     return {
-      facts: { suiteId: suite.id, wrappedKeys, headerLength: header.length, frameLength, plaintextLength },
+      describe: (metadata) => withMessageMetadata(metadata, facts),
       frameLength,
       seal: (start, plaintext, final, signal) =>
         sealPart(
@@ -65,7 +74,6 @@ export async function openWriter(settings: Settings, request: WriteRequest): Pro
           { firstIndex: start / frameLength, plaintext, final },
           start === 0 ? header : none,
         ),
-      lengthFor: (length) => header.length + bodyLengthOf(layoutOfPlaintext(length, frameLength), frameLength),
       close: () => wipe(key),
     }
   } finally {

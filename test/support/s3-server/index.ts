@@ -46,7 +46,7 @@ export interface S3Server extends AsyncDisposable {
   forget(): void
   /** The current version as it is stored. @throws S3Fault */
   stored(bucket: string, key: string): Version
-  /** Changes the stored bytes without anybody noticing: ETag and metadata stay. */
+  /** Changes the stored bytes without anybody noticing: ETag and metadata stay, and there is no checksum to compare. */
   tamper(bucket: string, key: string, change: (bytes: Uint8Array) => Uint8Array): Promise<void>
   /** Changes what is stored beside the bytes. */
   edit(bucket: string, key: string, change: (attributes: Attributes) => Partial<Attributes>): void
@@ -156,7 +156,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     async tamper(bucket, key, change) {
       const { content } = versionOf(bucketOf(buckets, bucket), key)
       const changed = await content.replace(change(new Uint8Array(await content.bytes())))
-      replaceNewest(bucket, key, (version) => ({ ...version, content: changed }))
+      replaceNewest(bucket, key, (version) => ({ ...version, checksums: {}, content: changed }))
     },
     edit: (bucket, key, change) => replaceNewest(bucket, key, (version) => ({ ...version, ...change(version) })),
     move(bucketName, from, to) {
