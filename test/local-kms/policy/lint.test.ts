@@ -67,6 +67,7 @@ describe("lint of a key policy (POL-9.1)", () => {
     ["a pattern that matches no action", [{ ...use, Action: ["kms:Seal*"] }], "unknown-action warning 1"],
     ["an action that no key policy decides", [{ ...use, Action: ["kms:CreateKey"] }], "no-effect note 1"],
     ["RetireGrant", [{ ...use, Action: ["kms:RetireGrant"] }], "no-effect note 1"],
+    ["a Deny on RetireGrant", [{ ...use, Effect: "Deny", Action: ["kms:RetireGrant"] }], "no-effect note 1"],
     [
       "NotAction with Allow",
       [{ Effect: "Allow", Principal: { AWS: ALICE }, NotAction: "kms:PutKeyPolicy", Resource: "*" }],
