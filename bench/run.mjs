@@ -1,5 +1,5 @@
 /**
- * All parts of the benchmark in one run: `npm run bench [-- PART...] [-- --quick] [-- --publish]`.
+ * All parts of the benchmark in one run: `npm run bench [-- PART...] [-- --quick] [-- --cpu] [-- --publish]`.
  * Each part has a process of its own, so that none pays for the heap of another. At the end one table says what is held
  * against what; the figures go into .cache/bench/latest.json and, with `--publish`, into the project (`publish.mjs`).
  */
@@ -17,18 +17,19 @@ const parts = readdirSync(new URL("./parts/", import.meta.url)).map((file) => fi
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: "boolean" }, publish: { type: "boolean" } },
+  options: { quick: { type: "boolean" }, publish: { type: "boolean" }, cpu: { type: "boolean" } },
 })
 const unknown = positionals.filter((name) => !parts.includes(name))
 if (unknown.length > 0) throw new Error(`no part ${unknown.join(", ")}: there are ${parts.join(", ")}`)
 
+const flags = process.argv.slice(2).filter((argument) => argument === "--quick" || argument === "--cpu")
 const rows = []
 const notes = []
 const failed = []
 for (const part of positionals.length > 0 ? positionals : parts) {
   const started = performance.now()
   console.log(`\n=== ${part}`)
-  const child = fork(fileURLToPath(new URL(`./parts/${part}.mjs`, import.meta.url)), quick ? ["--quick"] : [], {
+  const child = fork(fileURLToPath(new URL(`./parts/${part}.mjs`, import.meta.url)), flags, {
     execArgv: ["--expose-gc"],
   })
   child.on("message", (message) => {
