@@ -7,7 +7,9 @@ import {
   type NewAccessKey,
   setAccessKeyStatus,
 } from "./credentials.ts"
-import type { Store } from "./store/store.ts"
+import { iamEvent } from "./iam-events.ts"
+import type { Store, StoreTransaction } from "./store/store.ts"
+import { appendEvent, type Trail } from "./trail/append.ts"
 import type { Vault } from "./vault.ts"
 
 /** The access keys that sign requests to `kms.listen()`. In process nobody needs one. */
@@ -23,10 +25,41 @@ export interface AccessKeys {
   delete(accessKeyId: string): Promise<void>
 }
 
-export const accessKeys = (store: Store, vault: Vault, clock: () => number): AccessKeys => ({
-  create: (options) => store.transaction((tx) => createAccessKey(tx, vault, options, clock())),
-  list: async (principal) => store.read((reader) => listAccessKeys(reader, principal)),
-  enable: (accessKeyId) => store.transaction((tx) => setAccessKeyStatus(tx, accessKeyId, "Active")),
-  disable: (accessKeyId) => store.transaction((tx) => setAccessKeyStatus(tx, accessKeyId, "Inactive")),
-  delete: (accessKeyId) => store.transaction((tx) => deleteAccessKey(tx, accessKeyId)),
-})
+export const accessKeys = (store: Store, vault: Vault, trail: Trail, clock: () => number): AccessKeys => {
+  const setStatus = (accessKeyId: string, status: AccessKey["status"]) =>
+    store.transaction((tx) => {
+      const { principal } = setAccessKeyStatus(tx, accessKeyId, status)
+      const change = { eventName: "UpdateAccessKey", arn: principal, parameters: { accessKeyId, status } }
+      appendEvent(tx, iamEvent(clock(), change), trail)
+    })
+  return {
+    create: (options) =>
+      store.transaction((tx) => {
+        const key = createAccessKey(tx, vault, options, clock())
+        noteCreatedKey(tx, key, trail, clock())
+        return key
+      }),
+    list: async (principal) => store.read((reader) => listAccessKeys(reader, principal)),
+    enable: (accessKeyId) => setStatus(accessKeyId, "Active"),
+    disable: (accessKeyId) => setStatus(accessKeyId, "Inactive"),
+    delete: (accessKeyId) => store.transaction((tx) => endAccessKey(tx, accessKeyId, trail, clock())),
+  }
+}
+
+/** AUD-1.8. */
+export function noteCreatedKey(tx: StoreTransaction, key: AccessKey, trail: Trail, now: number): void {
+  const { accessKeyId, principal, service, status } = key
+  const change = {
+    eventName: "CreateAccessKey",
+    arn: principal,
+    ...(service === undefined ? {} : { parameters: { service } }),
+    response: { accessKey: { accessKeyId, status } },
+  }
+  appendEvent(tx, iamEvent(now, change), trail)
+}
+
+/** @throws RangeError when there is no such key */
+export function endAccessKey(tx: StoreTransaction, accessKeyId: string, trail: Trail, now: number): void {
+  const { principal } = deleteAccessKey(tx, accessKeyId)
+  appendEvent(tx, iamEvent(now, { eventName: "DeleteAccessKey", arn: principal, parameters: { accessKeyId } }), trail)
+}

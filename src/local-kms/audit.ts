@@ -12,7 +12,7 @@ export interface AuditEvent {
   readonly userIdentity: Readonly<Record<string, unknown>>
   /** UTC, whole seconds, for instance `2026-05-20T20:45:00Z`. */
   readonly eventTime: string
-  readonly eventSource: "kms.amazonaws.com"
+  readonly eventSource: EventSource
   /** The operation, for instance `Decrypt`; `DeleteKey` for what the KMS does by itself. */
   readonly eventName: string
   readonly awsRegion: string
@@ -31,9 +31,14 @@ export interface AuditEvent {
   readonly eventType: "AwsApiCall" | "AwsServiceEvent"
   readonly managementEvent: true
   readonly recipientAccountId: string
+  /** The same in the events that the caller's account and the key owner's have of one request across accounts. */
+  readonly sharedEventID?: string
   readonly eventCategory: "Management"
   readonly tlsDetails?: TlsDetails
 }
+
+/** Whose operation it is: of KMS, of STS, or of IAM for what the operator does with principals and access keys. */
+export type EventSource = "kms.amazonaws.com" | "sts.amazonaws.com" | "iam.amazonaws.com"
 
 /** How a request came over TLS. */
 export interface TlsDetails {
@@ -41,8 +46,6 @@ export interface TlsDetails {
   readonly cipherSuite: string
   readonly clientProvidedHostHeader: string
 }
-
-const SERVICE = "kms.amazonaws.com"
 
 /** What a request adds to its event while it runs. */
 export interface AuditNotes {
@@ -124,17 +127,45 @@ export function serviceEvent(
   }
 }
 
-const commonFields = (now: number, { region, accountId }: Scope) =>
+export const commonFields = (
+  now: number,
+  { region, accountId }: Pick<Scope, "region" | "accountId">,
+  eventSource: EventSource = "kms.amazonaws.com",
+) =>
   ({
     eventVersion: "1.11",
     eventTime: `${new Date(now).toISOString().slice(0, 19)}Z`,
-    eventSource: SERVICE,
+    eventSource,
     awsRegion: region,
     eventID: randomUUID(),
     managementEvent: true,
     recipientAccountId: accountId,
     eventCategory: "Management",
   }) as const
+
+/**
+ * AUD-1.7: a request about what belongs to other accounts leaves an event with each of them as well, unless it was
+ * refused. They see whose account it was, as CloudTrail shows it, and of the resources their own.
+ */
+export function withOwnersEvents(event: AuditEvent): readonly AuditEvent[] {
+  const { resources = [], recipientAccountId, userIdentity } = event
+  const owners = new Set(resources.map(({ accountId }) => accountId))
+  for (const accountId of [recipientAccountId, SERVICE_ACCOUNT]) owners.delete(accountId)
+  if (owners.size === 0 || event.errorCode === "AccessDenied") return [event]
+  const { principalId, accountId, invokedBy } = userIdentity
+  const sharedEventID = randomUUID()
+  return [
+    { ...event, sharedEventID },
+    ...[...owners].map((owner) => ({
+      ...event,
+      userIdentity: { type: "AWSAccount", principalId, accountId, ...(invokedBy === undefined ? {} : { invokedBy }) },
+      eventID: randomUUID(),
+      resources: resources.filter((resource) => resource.accountId === owner),
+      recipientAccountId: owner,
+      sharedEventID,
+    })),
+  ]
+}
 
 /** CloudTrail names a refusal without the suffix; other errors keep AWS's exception name. */
 const errorCode = (fault: KmsFault): string => (fault.name === "AccessDeniedException" ? "AccessDenied" : fault.name)

@@ -108,6 +108,7 @@ export function createCall(request: CallRequest): Call {
     const decision = evaluate(policyQuestion, {
       ...policySet(tx, asker.known.identityPolicies, key, { tokenGrants: asked.tokenGrants, retired }),
       ...ofNewKey,
+      sessionPolicy: asker.known.sessionPolicy,
     })
     if (!decision.allowed) throw accessDenied(accessDeniedMessage(policyQuestion, decision))
   }

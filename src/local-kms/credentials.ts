@@ -88,15 +88,28 @@ export const listAccessKeys = (reader: StoreReader, principal?: string): AccessK
     .filter((key) => principal === undefined || key.principal === principal)
 
 /** @throws RangeError when there is no such key */
-export function setAccessKeyStatus(tx: StoreTransaction, accessKeyId: string, status: AccessKey["status"]): void {
-  tx.put(pathOf(accessKeyId), { ...requireRecord(tx, accessKeyId), status })
+export function setAccessKeyStatus(
+  tx: StoreTransaction,
+  accessKeyId: string,
+  status: AccessKey["status"],
+): Pick<AccessKey, "principal"> {
+  const record = requireRecord(tx, accessKeyId)
+  tx.put(pathOf(accessKeyId), { ...record, status })
+  return record
 }
 
 /** @throws RangeError when there is no such key */
-export function deleteAccessKey(tx: StoreTransaction, accessKeyId: string): void {
-  requireRecord(tx, accessKeyId)
+export function deleteAccessKey(tx: StoreTransaction, accessKeyId: string): Pick<AccessKey, "principal"> {
+  const record = requireRecord(tx, accessKeyId)
   tx.remove(pathOf(accessKeyId))
+  return record
 }
+
+/** The account that an access key is of, whatever its status; `undefined` where there is no such key. */
+export const accessKeyAccount = (reader: StoreReader, accessKeyId: string): string | undefined =>
+  ACCESS_KEY_ID.test(accessKeyId)
+    ? reader.get<AccessKeyRecord>(pathOf(accessKeyId))?.principal.split(":")[4]
+    : undefined
 
 /** Whether a key is there with this very secret, principal and service. */
 export function compareAccessKey(
@@ -141,6 +154,8 @@ export interface SessionRequest {
   /** The ARN of the role behind it, with its path. */
   readonly roleArn: string
   readonly durationSeconds: number
+  /** Checked already (POL-12.5). */
+  readonly sessionPolicy?: string | undefined
 }
 
 interface SessionClaims {
@@ -148,6 +163,8 @@ interface SessionClaims {
   readonly role: string
   readonly from: number
   readonly until: number
+  /** The session policy. */
+  readonly policy?: string
 }
 
 /**
@@ -155,11 +172,17 @@ interface SessionClaims {
  * key, so that every process on the store knows it, and nothing is left to clean up.
  */
 export function createSession(vault: Vault, request: SessionRequest, now: number): SessionCredentials {
-  const { sessionArn, roleArn, durationSeconds } = request
+  const { sessionArn, roleArn, durationSeconds, sessionPolicy: policy } = request
   const accessKeyId = newAccessKeyId(SESSION_PREFIX)
   const secretAccessKey = newSecret()
   const expiresAt = now + durationSeconds * 1000
-  const claims: SessionClaims = { arn: sessionArn, role: roleArn, from: now, until: expiresAt }
+  const claims: SessionClaims = {
+    arn: sessionArn,
+    role: roleArn,
+    from: now,
+    until: expiresAt,
+    ...(policy && { policy }),
+  }
   const content = concatBytes([utf8(secretAccessKey), utf8(JSON.stringify(claims))])
   const sessionToken = vault.seal(sessionPurpose(accessKeyId), content)
   wipe(content)
@@ -221,7 +244,11 @@ function openSession(
   return {
     accessKeyId,
     // The session's ARN leaves out the role's path.
-    principal: { ...parsePrincipal(claims.arn), identityArn: claims.role },
+    principal: {
+      ...parsePrincipal(claims.arn),
+      identityArn: claims.role,
+      ...(claims.policy === undefined ? {} : { sessionPolicy: claims.policy }),
+    },
     issuedAt: claims.from,
     version: sessionToken,
     withSecret(use) {

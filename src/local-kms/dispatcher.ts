@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { wipe } from "../crypto/index.ts"
-import { auditedParameters, requestEvent, type TlsDetails } from "./audit.ts"
+import { auditedParameters, requestEvent, type TlsDetails, withOwnersEvents } from "./audit.ts"
 import type { Asker, RequestParameters } from "./authorization.ts"
 import { type Call, createCall } from "./call.ts"
 import { doWhatIsDue } from "./due.ts"
@@ -129,7 +129,8 @@ function record(tx: StoreTransaction, options: DispatcherOptions, request: KmsRe
   const { call, requestId, fault } = answered
   const { notes, scope, now } = call
   const event = requestEvent({ ...request, ...answered, principal: call.principal, scope, now, notes })
-  for (const added of fault === undefined ? [...notes.before, event, ...notes.after] : [event])
+  const events = withOwnersEvents(event)
+  for (const added of fault === undefined ? [...notes.before, ...events, ...notes.after] : events)
     appendEvent(tx, added, options)
   countRequest(tx, now, scope.accountId, request.operation, keyOf(call))
   if (fault === undefined && isTrackedUse(request.operation))

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto"
 import type { KMSClient } from "@aws-sdk/client-kms"
 import type { Bill } from "../cost/index.ts"
-import { type AccessKeys, accessKeys } from "./access-keys.ts"
+import { type AccessKeys, accessKeys, endAccessKey } from "./access-keys.ts"
 import type { AuditEvent } from "./audit.ts"
 import { actualBill, type BillOptions } from "./bill.ts"
 import { type Caller, type DirectClient, directClient, sdkClient } from "./clients.ts"
-import { deleteAccessKey, listAccessKeys } from "./credentials.ts"
+import { listAccessKeys } from "./credentials.ts"
 import { createDispatcher, type Dispatch } from "./dispatcher.ts"
 import {
   type ExplainedRequest,
@@ -16,6 +16,7 @@ import {
 } from "./explain-request.ts"
 import { type KmsServer, type ListenOptions, listen } from "./http/listen.ts"
 import { type MayAssumeRole, trustOwnAccount } from "./http/sts.ts"
+import { iamEvent } from "./iam-events.ts"
 import { createLifetime, type Lifetime } from "./lifetime.ts"
 import { readUsage, type Usage } from "./meter.ts"
 import { type OpenedStore, openStore, type RootKeyOptions } from "./open-store.ts"
@@ -42,6 +43,7 @@ import { applySeed, type SeedResult } from "./seed/apply.ts"
 import { readSeed, type Seed } from "./seed/read.ts"
 import { awsService, SERVICE_ACCOUNT } from "./services.ts"
 import { memoryStore } from "./store/memory.ts"
+import { appendEvent } from "./trail/append.ts"
 import { type Delivery, deliverTrail } from "./trail/deliver.ts"
 import { type SignedDigest, signDigest, signingKey } from "./trail/digest.ts"
 import type { EventQuery } from "./trail/query.ts"
@@ -109,14 +111,16 @@ export class LocalKms {
       keepEvents,
     })
     this.#dispatch = (request) => this.#lifetime.run(() => dispatch(request))
-    this.accessKeys = accessKeys(this.#store, vault, clock)
+    const trail = this.#trail
+    this.accessKeys = accessKeys(this.#store, vault, trail, clock)
     this.principals = principals(this.#store, {
       accountId,
       partition: PARTITION,
       clock,
       onDelete(tx, arn) {
-        for (const { accessKeyId } of listAccessKeys(tx, arn)) deleteAccessKey(tx, accessKeyId)
+        for (const { accessKeyId } of listAccessKeys(tx, arn)) endAccessKey(tx, accessKeyId, trail, clock())
       },
+      note: (tx, change) => appendEvent(tx, iamEvent(clock(), change), trail),
     })
   }
 
@@ -191,6 +195,10 @@ export class LocalKms {
       partition: PARTITION,
       accountId,
       region,
+      record: (events: readonly AuditEvent[]) =>
+        this.#store.transaction((tx) => {
+          for (const event of events) appendEvent(tx, event, this.#trail)
+        }),
       mayAssumeRole: ((request) =>
         this.#store.read((reader) => mayAssumeRole(reader, request, this.#clock())) ??
         trustOwnAccount(request)) satisfies MayAssumeRole,

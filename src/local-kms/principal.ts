@@ -11,6 +11,8 @@ export interface Principal {
   readonly name: string
   /** `AIDA…` of a registered user, `AROA…` of a registered role; of others it follows from the ARN. */
   readonly uniqueId?: string
+  /** What a session was limited to when its role was assumed: the text of a policy. */
+  readonly sessionPolicy?: string
 }
 
 const ARN = /^arn:(aws[a-z-]*):(iam|sts)::(\d{12}):(.+)$/

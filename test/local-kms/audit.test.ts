@@ -18,7 +18,7 @@ test("a Decrypt leaves the event that CloudTrail would show", async () => {
   await register(kms, `arn:aws:iam::${ACCOUNT}:user/Alice`)
   const alice = sendTo(kms.directClient({ principal: `arn:aws:iam::${ACCOUNT}:user/Alice` }))
   const { $metadata } = await alice("Decrypt", { CiphertextBlob, EncryptionContext })
-  const events = await kms.events()
+  const events = await kms.events({ eventSource: "kms.amazonaws.com" })
   expect(events.map(({ eventName }) => eventName)).toEqual(["CreateKey", "GenerateDataKey", "Decrypt"])
   expect(events[2]).toEqual({
     eventVersion: "1.11",
@@ -129,7 +129,15 @@ test("events are found by name, key, error, caller and time", async () => {
   expect(await names({ errorCode: null, eventName: "DescribeKey" })).toEqual(["DescribeKey", "DescribeKey"])
   const session = `arn:aws:sts::${ACCOUNT}:assumed-role/AppA/kms-envelope`
   expect(await names({ principal: session })).toEqual(["DescribeKey", "DescribeKey"])
-  expect(await names({ since: new Date(now) })).toEqual(["DescribeKey", "DescribeKey", "DescribeKey"])
+  expect(await names({ since: new Date(now), eventSource: "iam.amazonaws.com" })).toEqual([
+    "CreateRole",
+    "PutRolePolicy",
+  ])
+  expect(await names({ since: new Date(now), eventSource: "kms.amazonaws.com" })).toEqual([
+    "DescribeKey",
+    "DescribeKey",
+    "DescribeKey",
+  ])
   expect(await names({ until: new Date(now - 1000) })).toEqual(["CreateKey", "CreateKey"])
   expect(await names({ last: 2 })).toEqual(["DescribeKey", "DescribeKey"])
   expect(await names({ last: 0 })).toEqual([])

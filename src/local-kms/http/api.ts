@@ -2,12 +2,15 @@ import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import { TLSSocket } from "node:tls"
 import { wipe } from "../../crypto/index.ts"
-import type { TlsDetails } from "../audit.ts"
+import type { AuditEvent, TlsDetails } from "../audit.ts"
+import { accessKeyAccount } from "../credentials.ts"
 import type { Dispatch } from "../dispatcher.ts"
 import { internalFault, KmsFault, unknownOperation } from "../faults.ts"
 import { answerJson, encodeReply, type JsonReply } from "../json-protocol.ts"
-import { type AuthenticateOptions, authenticate } from "./authenticate.ts"
+import { findOperation } from "../operations/index.ts"
+import { type AuthenticateOptions, authenticate, type Identity } from "./authenticate.ts"
 import { ConnectionLost, readBody } from "./body.ts"
+import { type Origin, refusedEvent, stsEvents } from "./door-events.ts"
 import type { Metrics } from "./metrics.ts"
 import { headerValue, type SignedRequest } from "./signature.ts"
 import { answerSts, type MayAssumeRole, stsAction } from "./sts.ts"
@@ -16,6 +19,11 @@ export interface ApiOptions extends AuthenticateOptions {
   readonly dispatch: Dispatch
   readonly mayAssumeRole: MayAssumeRole
   readonly metrics: Metrics
+  readonly accountId: string
+  /** Adds to the trail; settles when it is durable. */
+  readonly record: (events: readonly AuditEvent[]) => Promise<void>
+  /** AUD-1.10: whether one more request that was not let in may have an event. */
+  readonly mayRecordRefusal: () => boolean
   /** Names of hosts under which open mode answers; `undefined`: all. */
   readonly isTrustedHost: (host: string) => boolean
   /** Told of what went wrong in the server itself. */
@@ -51,7 +59,7 @@ async function answer(message: IncomingMessage, requestId: string, options: ApiO
     body = await readBody(message)
     const request = signedRequest(message, body)
     const type = mediaType(headerValue(request, "content-type") ?? "")
-    if (type === FORM_TYPE) return sts(request, requestId, options)
+    if (type === FORM_TYPE) return await sts(message, request, requestId, options)
     if (type === JSON_TYPE) return await kms(message, request, requestId, options)
     throw unknownOperation("")
   } catch (error) {
@@ -76,14 +84,72 @@ function signedRequest(message: IncomingMessage, body: Uint8Array): SignedReques
   return { method, path, query: query.join("?"), headers, body }
 }
 
-function sts(request: SignedRequest, requestId: string, options: ApiOptions): Answer {
-  const identify = () => {
-    checkHost(request, options)
-    return authenticate(request, "sts", options)
-  }
-  const { error, ...reply } = answerSts(request.body, requestId, identify, options)
-  return { reply, operation: `sts:${stsAction(request.body) ?? "other"}`, error }
+async function sts(
+  message: IncomingMessage,
+  request: SignedRequest,
+  requestId: string,
+  options: ApiOptions,
+): Promise<Answer> {
+  let identity: Identity | undefined
+  const { record, ...reply } = answerSts(
+    request.body,
+    requestId,
+    () => {
+      checkHost(request, options)
+      identity = authenticate(request, "sts", options)
+      return identity
+    },
+    options,
+  )
+  const action = stsAction(request.body)
+  const { error } = record
+  if (identity !== undefined && action !== undefined)
+    await options.record(stsEvents(record, identity, originOf(message, request, requestId, options)))
+  if (identity === undefined && action !== undefined && error !== undefined)
+    await recordRefusal(
+      new KmsFault(error.code, error.message),
+      { source: "sts", operation: action },
+      { message, request, requestId },
+      options,
+    )
+  return { reply, operation: `sts:${action ?? "other"}`, error: error?.code }
 }
+
+interface Received {
+  readonly message: IncomingMessage
+  readonly request: SignedRequest
+  readonly requestId: string
+}
+
+/** AUD-1.10 */
+async function recordRefusal(
+  fault: KmsFault,
+  asked: Parameters<typeof refusedEvent>[1],
+  { message, request, requestId }: Received,
+  options: ApiOptions,
+): Promise<void> {
+  if (!options.mayRecordRefusal()) return
+  const accessKeyId = /Credential=([\w-]{3,128})\//.exec(headerValue(request, "authorization") ?? "")?.[1]
+  const known = accessKeyId && options.store.read((reader) => accessKeyAccount(reader, accessKeyId))
+  const claim = { accountId: known || options.accountId, accessKeyId, region: options.region }
+  await options.record([refusedEvent(fault, asked, claim, originOf(message, request, requestId, options))])
+}
+
+const originOf = (
+  message: IncomingMessage,
+  request: SignedRequest,
+  requestId: string,
+  { clock }: ApiOptions,
+): Origin => ({
+  now: clock(),
+  requestId,
+  sourceIpAddress: sourceAddress(message),
+  userAgent: userAgent(request),
+  tlsDetails: tlsDetails(message, request),
+})
+
+const userAgent = (request: SignedRequest): string =>
+  (headerValue(request, "user-agent") ?? "").slice(0, MAX_USER_AGENT)
 
 async function kms(
   message: IncomingMessage,
@@ -96,7 +162,7 @@ async function kms(
   let error: string | undefined
   try {
     checkHost(request, options)
-    const identity = authenticate(request, "kms", options)
+    const identity = await admit(message, request, requestId, options)
     const dispatch: Dispatch = async (call) => {
       const reply = await options.dispatch(call)
       error = "fault" in reply ? reply.fault.name : undefined
@@ -107,7 +173,7 @@ async function kms(
       ...identity,
       target,
       body: request.body,
-      userAgent: (headerValue(request, "user-agent") ?? "").slice(0, MAX_USER_AGENT),
+      userAgent: userAgent(request),
       sourceIpAddress: sourceAddress(message),
       tlsDetails: tlsDetails(message, request),
       secureTransport: message.socket instanceof TLSSocket,
@@ -115,6 +181,24 @@ async function kms(
     return { reply, operation, error }
   } catch (failure) {
     return refusal(failure, requestId, operation, options)
+  }
+}
+
+/** @throws KmsFault of a request that is nobody's, once its event is written */
+async function admit(
+  message: IncomingMessage,
+  request: SignedRequest,
+  requestId: string,
+  options: ApiOptions,
+): Promise<Identity> {
+  try {
+    return authenticate(request, "kms", options)
+  } catch (error) {
+    const operation = (headerValue(request, "x-amz-target") ?? "").replace(/^TrentService\./, "")
+    const known = findOperation(operation)
+    if (error instanceof KmsFault && !(known instanceof KmsFault && known.name === "UnknownOperationException"))
+      await recordRefusal(error, { source: "kms", operation }, { message, request, requestId }, options)
+    throw error
   }
 }
 

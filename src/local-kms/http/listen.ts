@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from "node:https"
 import { type AddressInfo, isIP } from "node:net"
 import { utf8 } from "../../core/index.ts"
 import { wipe } from "../../crypto/index.ts"
+import type { AuditEvent } from "../audit.ts"
 import type { Dispatch } from "../dispatcher.ts"
 import { KmsFault, unknownOperation } from "../faults.ts"
 import { encodeReply, type JsonReply } from "../json-protocol.ts"
@@ -69,6 +70,7 @@ export interface Served {
   readonly region: string
   readonly partition: string
   readonly mayAssumeRole?: MayAssumeRole
+  readonly record: (events: readonly AuditEvent[]) => Promise<void>
 }
 
 // HTTP-4.4
@@ -76,6 +78,8 @@ const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
 const KEEP_ALIVE_MS = 75_000
 const MAX_CONNECTIONS = 1000
+/** AUD-1.10 */
+const REFUSALS_A_MINUTE = 60
 
 /**
  * Opens the HTTP door.
@@ -95,6 +99,7 @@ export async function listen(served: Served, options: ListenOptions): Promise<Km
     keys,
     metrics,
     onError,
+    mayRecordRefusal: atMost(REFUSALS_A_MINUTE, served.clock),
     openAccount: open ? served.accountId : undefined,
     isTrustedHost: (name) => !isLoopback(host) || isLocalName(name),
   }
@@ -123,6 +128,17 @@ export async function listen(served: Served, options: ListenOptions): Promise<Km
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** Whoever has no access key must not be able to fill the disk. */
+function atMost(count: number, clock: () => number): () => boolean {
+  let minute = 0
+  let left = count
+  return () => {
+    const now = Math.floor(clock() / 60_000)
+    if (now !== minute) [minute, left] = [now, count]
+    return left-- > 0
   }
 }
 

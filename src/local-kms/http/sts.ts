@@ -2,9 +2,11 @@ import { fromUtf8, utf8 } from "../../core/index.ts"
 import { createSession } from "../credentials.ts"
 import { KmsFault } from "../faults.ts"
 import type { JsonReply } from "../json-protocol.ts"
+import { describeProblem, readPolicy } from "../policy/index.ts"
 import { type Principal, parsePrincipal, userIdentity } from "../principal.ts"
 import type { Vault } from "../vault.ts"
 import type { Identity } from "./authenticate.ts"
+import type { StsRecord } from "./door-events.ts"
 
 /** Who wants to become which role. */
 export interface AssumeRoleRequest {
@@ -31,6 +33,7 @@ const MIN_SECONDS = 900
 const MAX_SECONDS = 43_200
 const DEFAULT_SECONDS = 3600
 const CHAINED_MAX_SECONDS = 3600
+const MAX_SESSION_POLICY = 2048
 
 /** HTTP-3.4: the error names of STS where they differ from those of the JSON services, and their status. */
 const queryNames: Readonly<Record<string, readonly [code: string, statusCode: number]>> = {
@@ -58,30 +61,47 @@ export function answerSts(
   identify: () => Identity,
   options: StsOptions,
 ): StsReply {
+  const form = new URLSearchParams(fromUtf8(body) ?? "")
+  const action = form.get("Action") ?? ""
+  const noted: Noted = {}
+  const record = (rest: Pick<StsRecord, "response" | "error">): StsRecord => ({
+    action,
+    parameters: noted.parameters ?? null,
+    roleArn: noted.roleArn,
+    ...rest,
+  })
   try {
-    const form = new URLSearchParams(fromUtf8(body) ?? "")
     const identity = identify()
-    const action = form.get("Action") ?? ""
     const handle = Object.hasOwn(actions, action) && form.get("Version") === VERSION ? actions[action] : undefined
     if (handle === undefined)
       throw new KmsFault("InvalidAction", `Could not find operation ${action} for version ${form.get("Version") ?? ""}`)
-    const result = handle(form, identity, options)
-    return xmlReply(200, requestId, {
+    const result = handle(form, identity, options, noted)
+    const reply = xmlReply(200, requestId, {
       [`${action}Response`]: { [`${action}Result`]: result, ResponseMetadata: { RequestId: requestId } },
     })
-  } catch (error) {
-    if (!(error instanceof KmsFault)) throw error
-    const [Code, statusCode] = queryNames[error.name] ?? [error.name, error.statusCode]
-    const fault = { Error: { Type: "Sender", Code, Message: error.message }, RequestId: requestId }
-    return { ...xmlReply(statusCode, requestId, { ErrorResponse: fault }), error: Code }
+    return { ...reply, record: record({ response: noted.response ?? null }) }
+  } catch (failure) {
+    if (!(failure instanceof KmsFault)) throw failure
+    const [Code, statusCode] = queryNames[failure.name] ?? [failure.name, failure.statusCode]
+    const fault = { Error: { Type: "Sender", Code, Message: failure.message }, RequestId: requestId }
+    const error = { code: Code, message: failure.message }
+    return { ...xmlReply(statusCode, requestId, { ErrorResponse: fault }), record: record({ response: null, error }) }
   }
 }
 
 export interface StsReply extends JsonReply {
-  readonly error?: string
+  /** What its event tells. */
+  readonly record: StsRecord
 }
 
-type Action = (form: URLSearchParams, identity: Identity, options: StsOptions) => Xml
+/** What an action leaves for its event while it runs. */
+interface Noted {
+  parameters?: StsRecord["parameters"]
+  response?: StsRecord["response"]
+  roleArn?: string
+}
+
+type Action = (form: URLSearchParams, identity: Identity, options: StsOptions, noted: Noted) => Xml
 
 const actions: Readonly<Record<string, Action>> = {
   // HTTP-3.2
@@ -90,8 +110,16 @@ const actions: Readonly<Record<string, Action>> = {
     UserId: String(userIdentity(principal).principalId),
     Account: principal.accountId,
   }),
-  AssumeRole(form, { principal }, { vault, clock, mayAssumeRole }) {
-    const { roleArn, sessionName, sessionArn, durationSeconds, externalId } = readAssumeRole(form)
+  AssumeRole(form, { principal }, { vault, clock, mayAssumeRole }, noted) {
+    const { roleArn, sessionName, sessionArn, durationSeconds, externalId, sessionPolicy } = readAssumeRole(form)
+    noted.roleArn = roleArn
+    noted.parameters = {
+      roleArn,
+      roleSessionName: sessionName,
+      durationSeconds,
+      ...(externalId === undefined ? {} : { externalId }),
+      ...(sessionPolicy === undefined ? {} : { policy: sessionPolicy }),
+    }
     if (principal.type === "AssumedRole" && durationSeconds > CHAINED_MAX_SECONDS)
       throw invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
     const answer = mayAssumeRole({
@@ -106,12 +134,14 @@ const actions: Readonly<Record<string, Action>> = {
         `User: ${principal.arn} is not authorized to perform: sts:AssumeRole on resource: ${roleArn}${answer === "" ? "" : ` ${answer}`}`,
         403,
       )
-    const session = createSession(vault, { sessionArn, roleArn, durationSeconds }, clock())
+    const session = createSession(vault, { sessionArn, roleArn, durationSeconds, sessionPolicy }, clock())
+    const AssumedRoleId = String(userIdentity({ ...parsePrincipal(sessionArn), identityArn: roleArn }).principalId)
+    noted.response = {
+      credentials: { accessKeyId: session.accessKeyId, expiration: new Date(session.expiresAt).toISOString() },
+      assumedRoleUser: { assumedRoleId: AssumedRoleId, arn: sessionArn },
+    }
     return {
-      AssumedRoleUser: {
-        AssumedRoleId: String(userIdentity({ ...parsePrincipal(sessionArn), identityArn: roleArn }).principalId),
-        Arn: sessionArn,
-      },
+      AssumedRoleUser: { AssumedRoleId, Arn: sessionArn },
       Credentials: {
         AccessKeyId: session.accessKeyId,
         SecretAccessKey: session.secretAccessKey,
@@ -124,7 +154,7 @@ const actions: Readonly<Record<string, Action>> = {
 
 /** HTTP-3.3: what would change a session's rights or attributes and is not built is refused, not ignored. */
 const UNBUILT =
-  /^(?:Policy$|PolicyArns\.|Tags\.|TransitiveTagKeys\.|SerialNumber$|TokenCode$|SourceIdentity$|ProvidedContexts\.)/
+  /^(?:PolicyArns\.|Tags\.|TransitiveTagKeys\.|SerialNumber$|TokenCode$|SourceIdentity$|ProvidedContexts\.)/
 
 function readAssumeRole(form: URLSearchParams) {
   const unbuilt = [...form.keys()].find((name) => UNBUILT.test(name))
@@ -145,8 +175,19 @@ function readAssumeRole(form: URLSearchParams) {
       `1 validation error detected: Value '${duration}' at 'durationSeconds' failed to satisfy constraint: ` +
         `Member must have value ${durationSeconds > MAX_SECONDS ? `less than or equal to ${MAX_SECONDS}` : `greater than or equal to ${MIN_SECONDS}`}`,
     )
+  const sessionPolicy = form.get("Policy") ?? undefined
+  if (sessionPolicy !== undefined) checkSessionPolicy(sessionPolicy)
   const sessionArn = `arn:${partition}:sts::${accountId}:assumed-role/${roleName}/${sessionName}`
-  return { roleArn, sessionName, sessionArn, durationSeconds, externalId: form.get("ExternalId") ?? undefined }
+  const externalId = form.get("ExternalId") ?? undefined
+  return { roleArn, sessionName, sessionArn, durationSeconds, externalId, sessionPolicy }
+}
+
+/** POL-12.5 @throws KmsFault `MalformedPolicyDocument`, `PackedPolicyTooLarge` */
+function checkSessionPolicy(text: string): void {
+  if (text.length > MAX_SESSION_POLICY)
+    throw new KmsFault("PackedPolicyTooLarge", `The session policy is longer than ${MAX_SESSION_POLICY} characters.`)
+  const parsed = readPolicy(text, "identity")
+  if (!parsed.ok) throw new KmsFault("MalformedPolicyDocument", parsed.problems.map(describeProblem).join("; "))
 }
 
 const invalid = (message: string): KmsFault => new KmsFault("ValidationError", message)

@@ -28,6 +28,8 @@ export interface PolicySet {
   readonly keyPolicy?: Policy
   /** The caller's own and those of its groups; of an account root there are none. */
   readonly identityPolicies: readonly AttachedPolicy[]
+  /** Of a session: what it may do at most (POL-12.5). */
+  readonly sessionPolicy?: Policy | undefined
   /**
    * Asked only where policies do not settle the request, and read no further than to the first that allows. Returns
    * findings about the key's grants, matched already.
@@ -62,7 +64,7 @@ export type Refused = { readonly allowed: false } & (
   | {
       readonly reason: "implicitDeny"
       /** What would have had to allow it, and did not. */
-      readonly missing: "keyPolicy" | "identityPolicy" | "grant" | "crossAccount"
+      readonly missing: "keyPolicy" | "identityPolicy" | "grant" | "crossAccount" | "sessionPolicy"
     }
 )
 
@@ -78,9 +80,28 @@ export function evaluate(request: PolicyRequest, policies: PolicySet): Decision 
 
   const identity = scanIdentity(policies.identityPolicies, request, action, context("identity"))
   if (identity.deny !== undefined) return explicitDeny(identity.deny)
-  if (!isKeyRequest(request)) return decideWithoutKey(request, identity.allow)
-  return decideOnKey(request, policies, inKeyPolicy, identity.allow)
+  const { sessionPolicy } = policies
+  const inSession = sessionPolicy && scan(sessionPolicy, request, action, context("identity"))
+  if (inSession?.deny !== undefined) return explicitDeny(reference(inSession.deny, SESSION_POLICY, "identity"))
+  const decision = isKeyRequest(request)
+    ? decideOnKey(request, policies, inKeyPolicy, identity.allow)
+    : decideWithoutKey(request, identity.allow)
+  const isLimited = inSession !== undefined && inSession.direct === undefined
+  if (!decision.allowed || !isLimited) return decision
+  const isNamed = keyPolicy !== undefined && namesSession(keyPolicy, request, action, context("key"))
+  return isNamed ? decision : implicitDeny("sessionPolicy")
 }
+
+const SESSION_POLICY = "session policy"
+
+/** POL-12.5: what a key policy gives to one session by its own ARN, that session has whatever its session policy says. */
+const namesSession = (policy: Policy, request: PolicyRequest, action: string, lookup: Lookup): boolean =>
+  compiled(policy).some(
+    (candidate) =>
+      candidate.statement.effect === "Allow" &&
+      candidate.statement.principals?.values.some(({ text }) => text === request.caller.arn) &&
+      matchStatement(candidate, request, action, lookup) === "direct",
+  )
 
 /**
  * Decides whether a role may be assumed (POL-12.4): a trust policy that names the caller is enough in the role's account;
@@ -89,7 +110,7 @@ export function evaluate(request: PolicyRequest, policies: PolicySet): Decision 
 export function evaluateTrust(
   request: PolicyRequest,
   trustPolicy: Policy,
-  identityPolicies: readonly AttachedPolicy[],
+  { identityPolicies, sessionPolicy }: Pick<PolicySet, "identityPolicies" | "sessionPolicy">,
 ): Decision {
   const context = requestContext(request)
   const action = request.action.toLowerCase()
@@ -97,6 +118,9 @@ export function evaluateTrust(
   if (trust.deny !== undefined) return explicitDeny(reference(trust.deny, "trust policy", "key"))
   const identity = scanIdentity(identityPolicies, request, action, context("identity"))
   if (identity.deny !== undefined) return explicitDeny(identity.deny)
+  const inSession = sessionPolicy && scan(sessionPolicy, request, action, context("identity"))
+  if (inSession?.deny !== undefined) return explicitDeny(reference(inSession.deny, SESSION_POLICY, "identity"))
+  if (inSession !== undefined && inSession.direct === undefined) return implicitDeny("sessionPolicy")
   const isSameAccount = request.caller.accountId === request.resourceAccountId
   if (isSameAccount && trust.direct !== undefined)
     return { allowed: true, by: "keyPolicy", statements: [reference(trust.direct, "trust policy", "key")] }

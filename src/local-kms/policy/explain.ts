@@ -59,6 +59,8 @@ export function explain(request: PolicyRequest, policies: PolicySet): Explanatio
       ...explainPolicy(name, policy, request, context("identity")),
       ...(inheritedFrom === undefined ? {} : { inheritedFrom }),
     })
+  if (policies.sessionPolicy !== undefined)
+    explained.push(explainPolicy("session policy", policies.sessionPolicy, request, context("identity")))
   return {
     request,
     decision,

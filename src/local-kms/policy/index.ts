@@ -11,6 +11,7 @@ export {
   type PolicySet,
 } from "./evaluate.ts"
 export { type Explanation, explain } from "./explain.ts"
+export { parseStrictJson } from "./json.ts"
 export { type LintOptions, lint } from "./lint.ts"
 export type { LintFinding, LintRule } from "./lint-finding.ts"
 export { canPutKeyPolicyAgain, LOCKOUT_MESSAGE, namedPrincipals } from "./lockout.ts"

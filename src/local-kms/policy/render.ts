@@ -33,6 +33,7 @@ const missing = {
   identityPolicy: "An identity policy would have to allow it, and none does.",
   grant:
     "Only a grant allows this action: its retiring principal, a grantee with RetireGrant, or the account may retire it.",
+  sessionPolicy: "The session was limited when its role was assumed, and its session policy does not allow it.",
   crossAccount: "The action is never allowed from another account.",
 } as const
 

@@ -1,5 +1,7 @@
+import { type IamChange, iamName } from "../iam-events.ts"
 import { describeProblem, readPolicy } from "../policy/index.ts"
 import type { Store, StoreReader, StoreTransaction } from "../store/store.ts"
+import { noteCreated, putPolicyChange } from "./changes.ts"
 import {
   findPrincipal,
   getPrincipal,
@@ -89,11 +91,18 @@ interface Home {
   readonly clock: () => number
   /** Ends the access keys of whoever is deleted. */
   readonly onDelete: (tx: StoreTransaction, arn: string) => void
+  /** Adds an event to the trail, in the transaction of the change. */
+  readonly note: (tx: StoreTransaction, change: IamChange) => void
 }
 
 export const principals = (store: Store, home: Home): Principals => {
-  const change = (arn: string, edit: (record: PrincipalRecord, tx: StoreTransaction) => PrincipalRecord) =>
-    store.transaction((tx) => savePrincipal(tx, edit(requirePrincipal(tx, arn), tx)))
+  type Edit = readonly [after: PrincipalRecord, change: Omit<IamChange, "arn">]
+  const change = (arn: string, edit: (record: PrincipalRecord, tx: StoreTransaction) => Edit) =>
+    store.transaction((tx) => {
+      const [after, noted] = edit(requirePrincipal(tx, arn), tx)
+      savePrincipal(tx, after)
+      home.note(tx, { ...noted, arn })
+    })
   const create = (type: PrincipalType, options: UserOptions & RoleOptions) =>
     store.transaction((tx) => shown(createPrincipal(tx, type, options, home)))
   return {
@@ -103,31 +112,55 @@ export const principals = (store: Store, home: Home): Principals => {
     addUserToGroup: (arn, group) =>
       change(arn, (record, tx) => {
         const joined = requireGroup(tx, record, group)
-        return { ...record, groups: [...new Set([...record.groups!, joined])] }
+        const groups = [...new Set([...record.groups!, joined])]
+        return [
+          { ...record, groups },
+          { eventName: "AddUserToGroup", parameters: { groupName: joined } },
+        ]
       }),
     removeUserFromGroup: (arn, group) =>
       change(arn, (record, tx) => {
         const left = requireGroup(tx, record, group)
         if (!record.groups!.includes(left)) throw new RangeError(`${arn} is not in the group ${group}`)
-        return { ...record, groups: record.groups!.filter((name) => name !== left) }
+        const groups = record.groups!.filter((name) => name !== left)
+        return [
+          { ...record, groups },
+          { eventName: "RemoveUserFromGroup", parameters: { groupName: left } },
+        ]
       }),
     putPolicy: (arn, name, policy) =>
-      change(arn, (record) => ({ ...record, policies: withPolicy(record.policies, name, policy) })),
+      change(arn, (record) => [
+        { ...record, policies: withPolicy(record.policies, name, policy) },
+        putPolicyChange(record.type, name, policyText(policy)),
+      ]),
     deletePolicy: (arn, name) =>
       change(arn, (record) => {
         const policies = record.policies.filter((policy) => policy.name !== name)
         if (policies.length === record.policies.length) throw new RangeError(`${arn} has no policy ${name}`)
-        return { ...record, policies }
+        const eventName = iamName("Delete", record.type, "Policy")
+        return [
+          { ...record, policies },
+          { eventName, parameters: { policyName: name } },
+        ]
       }),
     putTrustPolicy: (arn, policy) =>
       change(arn, (record) => {
         if (record.type !== "role") throw new TypeError(`${arn} is no role: only roles are assumed`)
-        return { ...record, trustPolicy: checkTrustPolicy(policy) }
+        const trustPolicy = checkTrustPolicy(policy)
+        const parameters = { policyDocument: trustPolicy }
+        return [
+          { ...record, trustPolicy },
+          { eventName: "UpdateAssumeRolePolicy", parameters },
+        ]
       }),
     setTags: (arn, tags) =>
       change(arn, (record) => {
         if (record.type === "group") throw new TypeError("a group has no tags")
-        return { ...record, tags: checkTags(tags) }
+        const parameters = { tags: Object.entries(tags).map(([key, value]) => ({ key, value })) }
+        return [
+          { ...record, tags: checkTags(tags) },
+          { eventName: iamName("Tag", record.type), parameters },
+        ]
       }),
     get: async (arn) => store.read((reader) => shown(requirePrincipal(reader, arn))),
     list: async ({ type, accountId } = {}) =>
@@ -143,6 +176,7 @@ export const principals = (store: Store, home: Home): Principals => {
         if (record.type === "group") requireNoMembers(tx, record)
         removePrincipal(tx, record)
         home.onDelete(tx, arn)
+        home.note(tx, { eventName: iamName("Delete", record.type), arn })
       }),
   }
 }
@@ -163,6 +197,7 @@ function createPrincipal(
   if (getPrincipal(tx, { accountId, type, name }) !== undefined)
     throw new RangeError(`there is a ${type} ${name} in the account ${accountId} already`)
   savePrincipal(tx, made)
+  noteCreated(made, (change) => home.note(tx, change))
   return made
 }
 
@@ -171,7 +206,7 @@ export function buildPrincipal(
   reader: StoreReader,
   type: PrincipalType,
   options: UserOptions & RoleOptions,
-  home: Omit<Home, "onDelete">,
+  home: Omit<Home, "onDelete" | "note">,
 ): PrincipalRecord {
   const { name, accountId = home.accountId, path = "/", tags = {}, policies = {}, groups = [], trustPolicy } = options
   if (!/^\d{12}$/.test(accountId)) throw new TypeError("accountId must be twelve digits")

@@ -96,12 +96,16 @@ export interface KnownCaller {
   readonly caller: Caller
   /** The caller's own, and those of its groups. None for a caller that is not registered, and for a root. */
   readonly identityPolicies: readonly AttachedPolicy[]
+  /** What a session was limited to when its role was assumed (POL-12.5). */
+  readonly sessionPolicy?: Policy
 }
 
 /** POL-12.2: one read for the caller, one more for each of a user's groups. */
 export function knownCaller(reader: StoreReader, principal: Principal): KnownCaller {
   const record = recordOf(reader, principal)
-  if (record === undefined) return { principal, caller: policyCaller(principal, {}), identityPolicies: [] }
+  const { sessionPolicy: text } = principal
+  const limit = text === undefined ? {} : { sessionPolicy: storedPolicy(text, "identity") }
+  if (record === undefined) return { principal, caller: policyCaller(principal, {}), identityPolicies: [], ...limit }
   const { accountId } = principal
   const known = { ...principal, identityArn: record.arn, uniqueId: record.id }
   const identityPolicies = attachedPolicies(record)
@@ -109,7 +113,7 @@ export function knownCaller(reader: StoreReader, principal: Principal): KnownCal
     const group = getPrincipal(reader, { accountId, type: "group", name })
     if (group !== undefined) identityPolicies.push(...attachedPolicies(group, `group ${name}`))
   }
-  return { principal: known, caller: policyCaller(known, record.tags), identityPolicies }
+  return { principal: known, caller: policyCaller(known, record.tags), identityPolicies, ...limit }
 }
 
 function recordOf(reader: StoreReader, { type, accountId, name, identityArn }: Principal): PrincipalRecord | undefined {

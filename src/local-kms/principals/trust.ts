@@ -4,6 +4,7 @@ import {
   type ParsedPolicy,
   type PolicyRequest,
   parseKeyPolicy,
+  parseStrictJson,
 } from "../policy/index.ts"
 import type { Principal } from "../principal.ts"
 import type { StoreReader } from "../store/store.ts"
@@ -17,7 +18,7 @@ export function parseTrustPolicy(text: string): ParsedPolicy {
 /** JSON that cannot be read is left for the parser to refuse. */
 function withResources(text: string): string {
   try {
-    const document = JSON.parse(text)
+    const document = parseStrictJson(text) as { readonly Statement: object | readonly object[] }
     const { Statement } = document
     const about = (statement: object) =>
       "Resource" in statement || "NotResource" in statement
@@ -49,7 +50,8 @@ export function mayAssumeRole(reader: StoreReader, request: AssumeRole, now: num
   const role = findPrincipal(reader, roleArn)
   if (role?.trustPolicy === undefined) return undefined
   const parsed = parseTrustPolicy(role.trustPolicy)
-  const { caller, identityPolicies } = knownCaller(reader, request.caller)
+  const known = knownCaller(reader, request.caller)
+  const { caller } = known
   if (!parsed.ok || caller.type === "Root") return ""
   const question: PolicyRequest = {
     caller,
@@ -62,7 +64,7 @@ export function mayAssumeRole(reader: StoreReader, request: AssumeRole, now: num
     },
     now,
   }
-  const decision = evaluateTrust(question, parsed.policy, identityPolicies)
+  const decision = evaluateTrust(question, parsed.policy, known)
   if (decision.allowed) return true
   const message = accessDeniedMessage(question, decision)
   return message.slice(message.indexOf(roleArn) + roleArn.length + 1)

@@ -1,23 +1,36 @@
 import { isDeepStrictEqual } from "node:util"
 import { allocate } from "../../core/index.ts"
 import { wipe } from "../../crypto/index.ts"
+import { endAccessKey, noteCreatedKey } from "../access-keys.ts"
 import { getAlias, putAlias } from "../alias-records.ts"
 import { serviceEvent } from "../audit.ts"
+import { policyRequest } from "../authorization.ts"
 import { keyMaterialId } from "../ciphertext.ts"
-import { compareAccessKey, createAccessKey, deleteAccessKey } from "../credentials.ts"
-import { aliasArn, newKeyId, type Scope } from "../identifiers.ts"
+import { compareAccessKey, createAccessKey } from "../credentials.ts"
+import { type IamChange, iamEvent } from "../iam-events.ts"
+import { aliasArn, keyArn, newKeyId, type Scope } from "../identifiers.ts"
 import { keySpecs } from "../key-specs.ts"
 import { type Key, type KeyRecords, keyRecords, type RegionalKey } from "../keys.ts"
 import { generateMaterial, sealMaterial } from "../materials.ts"
-import { describeProblem, readPolicy } from "../policy/index.ts"
 import {
-  buildPrincipal,
-  type PolicyInput,
-  policyText,
-  type RoleOptions,
-  type UserOptions,
-} from "../principals/manage.ts"
-import { getPrincipal, type PrincipalRecord, type PrincipalType, savePrincipal } from "../principals/records.ts"
+  canPutKeyPolicyAgain,
+  describeProblem,
+  LOCKOUT_MESSAGE,
+  namedPrincipals,
+  type Policy,
+  readPolicy,
+} from "../policy/index.ts"
+import { parsePrincipal } from "../principal.ts"
+import { noteChanged, noteCreated } from "../principals/changes.ts"
+import { buildPrincipal, policyText, type RoleOptions, type UserOptions } from "../principals/manage.ts"
+import {
+  getPrincipal,
+  knownCaller,
+  listPrincipals,
+  type PrincipalRecord,
+  type PrincipalType,
+  savePrincipal,
+} from "../principals/records.ts"
 import type { StoreTransaction } from "../store/store.ts"
 import { appendEvent, type Trail } from "../trail/append.ts"
 import type { Vault } from "../vault.ts"
@@ -65,7 +78,7 @@ function seedKey(run: Run, wanted: SeedKey, path: string): void {
   const { partition, accountId, region } = run
   const scope: Scope = { partition, accountId: wanted.accountId ?? accountId, region: wanted.region ?? region }
   const before = findKey(run, scope, wanted)
-  const policy = wanted.policy && { policy: checkedPolicy(wanted.policy, path) }
+  const policy = wanted.policy && { policy: checkedPolicy(run, scope, wanted, path) }
   const change: Partial<RegionalKey> = { ...stated(wanted), ...policy }
   const key = before ?? createKey(run, scope, wanted, change)
   if (before !== undefined) updateKey(run, before, wanted, change, path)
@@ -130,7 +143,15 @@ function seedPrincipal(run: Run, type: PrincipalType, wanted: UserOptions & Role
   if (before !== undefined && before.arn !== made.arn) throw new TypeError(`${path}: there is ${before.arn} already`)
   const after: PrincipalRecord = before === undefined ? made : { ...before, ...statedOf(wanted, made) }
   if (!isDeepStrictEqual(before, after)) savePrincipal(tx, after)
+  notePrincipal(run, before, after)
   run.note(made.arn, before === undefined ? "created" : isDeepStrictEqual(before, after) ? "unchanged" : "updated")
+}
+
+/** AUD-1.8: as the operations of IAM that make what differs. */
+function notePrincipal(run: Run, before: PrincipalRecord | undefined, after: PrincipalRecord): void {
+  const note = (change: IamChange): void => appendEvent(run.tx, iamEvent(run.now, change), run)
+  if (before === undefined) noteCreated(after, note)
+  else noteChanged(before, after, note)
 }
 
 /** What the file says of a principal that may change. */
@@ -151,12 +172,32 @@ function at<T>(path: string, work: () => T): T {
   }
 }
 
-/** @throws TypeError for what is no key policy; one that locks everybody out is the operator's to choose */
-function checkedPolicy(policy: PolicyInput, path: string): string {
-  const text = policyText(policy)
+/** HTTP-5.5 @throws TypeError for what is no key policy, and for one that nobody could change again */
+function checkedPolicy(run: Run, scope: Scope, { policy, bypassPolicyLockoutSafetyCheck }: SeedKey, path: string) {
+  const text = policyText(policy!)
   const parsed = readPolicy(text, "key")
   if (!parsed.ok) throw new TypeError(`${path}.policy: ${parsed.problems.map(describeProblem).join("; ")}`)
+  if (bypassPolicyLockoutSafetyCheck !== true && !somebodyMayPut(run, scope, parsed.policy))
+    throw new TypeError(`${path}.policy: ${LOCKOUT_MESSAGE} (bypassPolicyLockoutSafetyCheck: true keeps it so)`)
   return text
+}
+
+/** No caller puts a seeded policy: the account's root, whom the policy names, or who is registered must be able to. */
+function somebodyMayPut({ tx, partition, now, region }: Run, scope: Scope, policy: Policy): boolean {
+  const root = `arn:${partition}:iam::${scope.accountId}:root`
+  const registered = [...listPrincipals(tx)].filter(({ type }) => type !== "group").map(({ arn }) => arn)
+  const named = namedPrincipals(policy).filter((arn) => /:(?:user|role|assumed-role)\//.test(arn))
+  return [root, ...named, ...registered].some((arn) => {
+    const known = knownCaller(tx, parsePrincipal(arn))
+    const asker = { known, region, now, secureTransport: true }
+    const request = policyRequest(tx, asker, {
+      action: "kms:PutKeyPolicy",
+      resource: keyArn(scope, "*"),
+      resourceAccountId: scope.accountId,
+      parameters: {},
+    })
+    return canPutKeyPolicyAgain(policy, request, known.identityPolicies)
+  })
 }
 
 const hasMaterial = ({ keyId, materials }: Key, base64: string): boolean =>
@@ -192,8 +233,8 @@ function seedAccessKey(run: Run, wanted: SeedAccessKey): void {
   const { tx, vault, now } = run
   const { accessKeyId } = wanted
   const before = compareAccessKey(tx, vault, wanted)
-  if (before === "different") deleteAccessKey(tx, accessKeyId)
-  if (before !== "same") createAccessKey(tx, vault, wanted, now)
+  if (before === "different") endAccessKey(tx, accessKeyId, run, now)
+  if (before !== "same") noteCreatedKey(tx, createAccessKey(tx, vault, wanted, now), run, now)
   run.note(accessKeyId, before === "absent" ? "created" : before === "same" ? "unchanged" : "updated")
 }
 

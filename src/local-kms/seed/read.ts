@@ -33,8 +33,10 @@ export interface SeedKey {
   readonly material?: string
   readonly description?: string
   readonly enabled?: boolean
-  /** The key policy, as JSON or text. It may be one that locks everybody out. Default: the account's root may do everything. */
+  /** The key policy, as JSON or text; somebody must be able to change it again. Default: the account's root may do everything. */
   readonly policy?: PolicyInput
+  /** Let `policy` be one that nobody can change again. Default false. */
+  readonly bypassPolicyLockoutSafetyCheck?: boolean
   readonly tags?: Readonly<Record<string, string>>
   /** With their prefix, `alias/app`. */
   readonly aliases?: readonly string[]
@@ -103,6 +105,7 @@ function readKey(value: unknown, path: string): SeedKey {
     description: matching(/^[\s\S]{0,8192}$/, "a text of up to 8,192 characters"),
     enabled: (enabled, at) => (typeof enabled === "boolean" ? enabled : wrong(at, "true or false")),
     policy,
+    bypassPolicyLockoutSafetyCheck: (bypass, at) => (typeof bypass === "boolean" ? bypass : wrong(at, "true or false")),
     tags: readTags,
     aliases: (aliases, at) => list(aliases, at, readAlias),
   })

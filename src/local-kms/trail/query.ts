@@ -1,9 +1,11 @@
 import type { EncryptionContext } from "../../core/index.ts"
-import type { AuditEvent } from "../audit.ts"
+import type { AuditEvent, EventSource } from "../audit.ts"
 
 /** Which events to return; all conditions hold together. */
 export interface EventQuery {
   readonly eventName?: string
+  /** `kms.amazonaws.com`, `sts.amazonaws.com`, or `iam.amazonaws.com` for what was done with principals and access keys. */
+  readonly eventSource?: EventSource
   /** Events about this key. */
   readonly keyArn?: string
   /** An error code such as `AccessDenied`, or `null` for the requests that succeeded. */
@@ -83,13 +85,14 @@ export function timesOf({ since, until }: EventQuery): readonly [from: number, t
 export const secondsOf = (event: AuditEvent): number => Date.parse(event.eventTime) / 1000
 
 export function matches(event: AuditEvent, query: EventQuery): boolean {
-  const { eventName, errorCode, principal, keyArn, resource, encryptionContext } = query
+  const { eventName, eventSource, errorCode, principal, keyArn, resource, encryptionContext } = query
   const [from, to] = timesOf(query)
   const time = secondsOf(event)
   return (
     time >= from &&
     time < to &&
     (eventName === undefined || event.eventName === eventName) &&
+    (eventSource === undefined || event.eventSource === eventSource) &&
     (errorCode === undefined || (event.errorCode ?? null) === errorCode) &&
     (principal === undefined || callersOf(event).includes(principal)) &&
     (keyArn === undefined || event.resources?.some(({ ARN }) => ARN === keyArn) === true) &&

@@ -8,7 +8,8 @@ import { ACCOUNT, allows, OTHER, role, root, user } from "./world.ts"
 /** POL-12.4: who may assume a role. */
 function trustWorld() {
   const store = memoryStore()
-  const registry = principals(store, { accountId: ACCOUNT, partition: "aws", clock: () => 0, onDelete: () => {} })
+  const home = { accountId: ACCOUNT, partition: "aws", clock: () => 0, onDelete: () => {}, note: () => {} }
+  const registry = principals(store, home)
   const assume = (caller: string, externalId?: string) =>
     store.read((reader) =>
       mayAssumeRole(
@@ -57,6 +58,16 @@ test("a trust policy that names the caller is enough in its account, and not fro
     Statement: [{ Effect: "Deny", Action: "sts:*", Resource: "*" }],
   })
   expect(assume(user("Carol", OTHER))).toBe("with an explicit deny in an identity-based policy")
+})
+
+test("a trust policy that says a member twice is refused, as key policies are", async () => {
+  const { registry } = trustWorld()
+  const text = JSON.stringify(trusts(user("Alice")))
+  for (const trustPolicy of [
+    text.replace('"Version"', '"Version":"2012-10-17","Version"'),
+    text.replace('"Principal"', `"Principal":{"AWS":"${root()}"},"Principal"`),
+  ])
+    await expect(registry.createRole({ name: "App", trustPolicy })).rejects.toThrow(/occurs twice in one object/)
 })
 
 test("the external id is a condition like any other", async () => {

@@ -129,6 +129,48 @@ describe("a start-up file", () => {
 })
 
 describe("the principals and policies of a start-up file", () => {
+  const nobodyMayPut = {
+    Version: "2012-10-17",
+    Statement: [
+      { Effect: "Allow", Principal: { AWS: `arn:aws:iam::${ACCOUNT}:root` }, Action: "kms:Encrypt", Resource: "*" },
+    ],
+  }
+
+  test("HTTP-5.5: a policy that nobody could change again is refused, unless the file insists", async () => {
+    const { kms } = memory()
+    const key = { keyId: KEY_ID, policy: nobodyMayPut }
+    await expect(kms.seed({ keys: [key] })).rejects.toThrow(
+      /^keys\[0\]\.policy: The new key policy will not allow you to update the key policy in the future\./,
+    )
+    expect((await kms.seed({ keys: [{ ...key, bypassPolicyLockoutSafetyCheck: true }] })).created).toEqual([KEY_ARN])
+  })
+
+  test("HTTP-5.5: whoever the policy names or the file registers may be the one that could", async () => {
+    const named = { Effect: "Allow", Principal: { AWS: ALICE }, Action: "kms:PutKeyPolicy", Resource: "*" }
+    const byName = { Version: "2012-10-17", Statement: [named] }
+    expect((await memory().kms.seed({ keys: [{ keyId: KEY_ID, policy: byName }] })).created).toEqual([KEY_ARN])
+    // Of the account everybody but its root; then an identity policy has to allow it.
+    const root = `arn:aws:iam::${ACCOUNT}:root`
+    const delegated = {
+      Version: "2012-10-17",
+      Statement: [
+        { Effect: "Allow", Principal: { AWS: root }, Action: "kms:*", Resource: "*" },
+        {
+          Effect: "Deny",
+          Principal: { AWS: root },
+          Action: "kms:PutKeyPolicy",
+          Resource: "*",
+          Condition: { ArnEquals: { "aws:PrincipalArn": root } },
+        },
+      ],
+    }
+    const keys = [{ keyId: KEY_ID, policy: delegated }]
+    await expect(memory().kms.seed({ keys })).rejects.toThrow(/^keys\[0\]\.policy: /)
+    const admin = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "kms:*", Resource: "*" }] }
+    const users = [{ name: "Admin", policies: { admin } }]
+    expect((await memory().kms.seed({ users, keys })).created).toContain(KEY_ARN)
+  })
+
   const mayEncrypt = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "kms:Encrypt", Resource: "*" }] }
   const keyPolicy = {
     Version: "2012-10-17",

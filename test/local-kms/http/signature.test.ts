@@ -7,6 +7,7 @@ import {
   readAuthorization,
   type SignedRequest,
 } from "../../../src/local-kms/http/signature.ts"
+import { ACCOUNT } from "../helpers.ts"
 import { kmsRequest, NOW, ROOT, type Served, send, served } from "./served.ts"
 import { type Signed, sign } from "./signer.ts"
 
@@ -78,7 +79,7 @@ describe("a request signed by a second implementation", () => {
 })
 
 describe("refused is", () => {
-  const refused: [string, (world: Served) => Signed, object][] = [
+  const refused: [string, (world: Served) => Signed, { readonly __type: string; readonly message: unknown }][] = [
     [
       "HTTP-1.1: what is not signed",
       ({ signed }) => without(signed(kmsRequest("ListKeys")), "authorization"),
@@ -240,7 +241,17 @@ describe("refused is", () => {
     expect(reply.status).toBe(400)
     expect(reply.headers["x-amzn-requestid"]).toMatch(/^[0-9a-f-]{36}$/)
     expect(reply.text).not.toContain(world.credentials.secretAccessKey)
-    expect(await world.kms.events()).toEqual([])
+    // AUD-1.10
+    const [event, ...others] = await world.kms.events({ eventSource: "kms.amazonaws.com" })
+    expect(others).toEqual([])
+    expect(event).toMatchObject({
+      eventName: "ListKeys",
+      errorCode: expected.__type,
+      errorMessage: expected.message,
+      userIdentity: { type: "Unknown", accountId: ACCOUNT },
+      requestParameters: null,
+      requestID: reply.headers["x-amzn-requestid"],
+    })
   })
 
   test("HTTP-1.2: 5 minutes are allowed, to the second", async () => {

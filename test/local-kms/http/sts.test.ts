@@ -98,7 +98,7 @@ describe("AssumeRole", () => {
     expect(session.accessKeyId).toMatch(/^ASIA[A-Z2-7]{16}$/)
     expect(await identity(world, session)).toBe(`arn:aws:sts::${ACCOUNT}:assumed-role/App/build-7`)
     await world.call("GenerateRandom", { NumberOfBytes: 1 }, { credentials: session })
-    const [event] = await world.kms.events()
+    const [event] = await world.kms.events({ eventSource: "kms.amazonaws.com" })
     expect(event!.userIdentity).toMatchObject({
       type: "AssumedRole",
       arn: `arn:aws:sts::${ACCOUNT}:assumed-role/App/build-7`,
@@ -166,13 +166,85 @@ describe("AssumeRole", () => {
     ["899 seconds", { DurationSeconds: "899" }, /greater than or equal to 900$/],
     ["43,201 seconds", { DurationSeconds: "43201" }, /less than or equal to 43200$/],
     ["no number of seconds", { DurationSeconds: "1h" }, /'durationSeconds'/],
-    ["a session policy", { Policy: "{}" }, /Policy is not supported by the embedded KMS/],
+    [
+      "policies by their ARN",
+      { "PolicyArns.member.1.arn": "arn:aws:iam::aws:policy/x" },
+      /PolicyArns\.member\.1\.arn is not/,
+    ],
     ["session tags", { "Tags.member.1.Key": "a" }, /Tags\.member\.1\.Key is not supported/],
   ])("HTTP-3.3: refuses %s", async (_what, change, message) => {
     const { sts } = await asAlice()
     const { status, text } = await sts({ ...assume, ...change })
     expect([status, field(text, "Code")]).toEqual([400, "ValidationError"])
     expect(field(text, "Message")!.replaceAll("&apos;", "'")).toMatch(message)
+  })
+
+  test("POL-12.5: a session policy limits what the role's own policies allow, and adds nothing", async () => {
+    const world = await asAlice()
+    const anything = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] }
+    await world.kms.principals.createRole({ name: "App", path: "/team/", policies: { all: anything } })
+    const mayAssume = { ...anything, Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Resource: ROLE }] }
+    await world.kms.principals.createUser({ name: "Alice", policies: { mayAssume } })
+    const { KeyMetadata } = (await world.call("CreateKey")).json
+    const Policy = JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [
+        { Effect: "Allow", Action: ["kms:Encrypt", "kms:ScheduleKeyDeletion"], Resource: "*" },
+        { Effect: "Deny", Action: "kms:ScheduleKeyDeletion", Resource: "*" },
+      ],
+    })
+    const session = sessionOf((await world.sts({ ...assume, Policy })).text)
+    const as = async (operation: string, input: object) => {
+      const { status, json } = await world.call(
+        operation,
+        { KeyId: KeyMetadata.Arn, ...input },
+        { credentials: session },
+      )
+      return status === 200 ? "allowed" : json.message.split(`${KeyMetadata.Arn} `)[1]
+    }
+    expect(await as("Encrypt", { Plaintext: "AA==" })).toBe("allowed")
+    expect(await as("DescribeKey", {})).toBe("because no session policy allows the kms:DescribeKey action")
+    expect(await as("ScheduleKeyDeletion", {})).toBe("with an explicit deny in an identity-based policy")
+    // The same role without one.
+    const free = sessionOf((await world.sts(assume)).text)
+    const described = await world.call("DescribeKey", { KeyId: KeyMetadata.Arn }, { credentials: free })
+    expect(described.status).toBe(200)
+    // Nothing is added to what the role may do.
+    await world.kms.principals.deletePolicy(ROLE, "all")
+    expect(await as("Encrypt", { Plaintext: "AA==" })).toMatch(/^because no identity-based policy allows/)
+  })
+
+  test("POL-12.5: what a key policy gives a session by its own ARN is not limited, what it gives the role is", async () => {
+    const world = await asAlice()
+    const { KeyMetadata } = (await world.call("CreateKey")).json
+    const session = `arn:aws:sts::${ACCOUNT}:assumed-role/App/build-7`
+    const statement = (AWS: string, Action: string) => ({ Effect: "Allow", Principal: { AWS }, Action, Resource: "*" })
+    const Policy = JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [statement(ROOT, "kms:*"), statement(ROLE, "kms:*"), statement(session, "kms:Encrypt")],
+    })
+    await world.call("PutKeyPolicy", { KeyId: KeyMetadata.Arn, Policy })
+    const none = JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [{ Effect: "Allow", Action: "s3:*", Resource: "*" }],
+    })
+    const credentials = sessionOf((await world.sts({ ...assume, Policy: none })).text)
+    const input = { KeyId: KeyMetadata.Arn }
+    expect((await world.call("Encrypt", { ...input, Plaintext: "AA==" }, { credentials })).status).toBe(200)
+    expect((await world.call("DescribeKey", input, { credentials })).json.__type).toBe("AccessDeniedException")
+  })
+
+  test.each([
+    ["that is none", "{}", "MalformedPolicyDocument"],
+    [
+      "that says a member twice",
+      '{"Version":"2012-10-17","Version":"2012-10-17","Statement":[]}',
+      "MalformedPolicyDocument",
+    ],
+    ["of more than 2,048 characters", " ".repeat(2049), "PackedPolicyTooLarge"],
+  ])("POL-12.5: a session policy %s is refused", async (_what, Policy, code) => {
+    const { sts } = await asAlice()
+    expect(field((await sts({ ...assume, Policy })).text, "Code")).toBe(code)
   })
 
   test("HTTP-3.3: a session that assumes a role gets an hour at most", async () => {
@@ -248,7 +320,7 @@ describe("access keys", () => {
     await call("ListKeys", {}, { credentials })
     const claimed = { "x-amz-source-arn": "arn:aws:s3:::bucket", "user-agent": "s3.amazonaws.com" }
     await call("ListKeys", { ...claimed, viaService: "s3", service: { name: "s3", endpoint: "s3" } })
-    const [through, directly] = await kms.events()
+    const [through, directly] = await kms.events({ eventSource: "kms.amazonaws.com" })
     expect(through).toMatchObject({
       sourceIPAddress: "s3.amazonaws.com",
       userAgent: "s3.amazonaws.com",

@@ -103,6 +103,8 @@ export interface Case {
   readonly key?: readonly StatementJson[]
   /** Statements of one identity policy of the caller. Default none. */
   readonly identity?: readonly StatementJson[]
+  /** Statements of the session policy. Default: the caller has none. */
+  readonly session?: readonly StatementJson[]
   readonly version?: Version
   readonly request?: Partial<PolicyRequest>
   readonly grants?: readonly GrantFinding[]
@@ -121,6 +123,7 @@ export type Verdict =
   | "no identityPolicy"
   | "no grant"
   | "no crossAccount"
+  | "no sessionPolicy"
 
 export function verdictOf(decision: Decision): Verdict {
   if (decision.allowed) return decision.by
@@ -130,12 +133,14 @@ export function verdictOf(decision: Decision): Verdict {
 export function policiesOf({
   key = [delegation],
   identity = [],
+  session,
   version,
   grants,
 }: Omit<Case, "page" | "name" | "verdict">): PolicySet {
   return {
     keyPolicy: keyPolicyOf(key, version),
     identityPolicies: identityPoliciesOf(identity, version),
+    ...(session === undefined ? {} : { sessionPolicy: identityPoliciesOf(session, version)[0]!.policy }),
     ...(grants === undefined ? {} : { grants: () => grants }),
   }
 }

@@ -20,6 +20,7 @@ const logic = `${IAM}/reference_policies_evaluation-logic.html`
 const keyPolicyPage = `${KMS}/key-policy-default.html`
 const iamPage = `${KMS}/iam-policies.html`
 const crossAccountPage = `${KMS}/key-policy-modifying-external-accounts.html`
+const sessionPage = `${IAM}/access_policies.html`
 const grantPage = `${KMS}/grants.html`
 const aliasPage = `${KMS}/alias-access.html`
 const permissions = `${KMS}/kms-api-permissions-reference.html`
@@ -533,4 +534,69 @@ const withGrants: readonly Case[] = [
   },
 ]
 
-export const evaluationCases: readonly Case[] = [...sameAccount, ...otherAccount, ...withoutKey, ...withGrants]
+/** POL-12.5 */
+const inSession: readonly Case[] = [
+  {
+    page: sessionPage,
+    name: "a session policy that allows leaves what the role has",
+    session: [allowAll],
+    identity: [allowAll],
+    request: { caller: role("App") },
+    verdict: "accountDelegation",
+  },
+  {
+    page: sessionPage,
+    name: "a session policy that does not allow it takes away what an identity policy gives",
+    session: [{ Effect: "Allow", Action: "kms:Encrypt", Resource: "*" }],
+    identity: [allowAll],
+    request: { caller: role("App"), action: "kms:Decrypt" },
+    verdict: "no sessionPolicy",
+  },
+  {
+    page: sessionPage,
+    name: "a session policy takes away what a key policy gives the role",
+    session: [{ Effect: "Allow", Action: "kms:Encrypt", Resource: "*" }],
+    key: [allow({ AWS: role("App").identityArn })],
+    request: { caller: role("App"), action: "kms:Decrypt" },
+    verdict: "no sessionPolicy",
+  },
+  {
+    page: sessionPage,
+    name: "a session policy takes nothing of what a key policy gives the session by its own ARN",
+    session: [{ Effect: "Allow", Action: "kms:Encrypt", Resource: "*" }],
+    key: [allow({ AWS: role("App").arn })],
+    request: { caller: role("App"), action: "kms:Decrypt" },
+    verdict: "keyPolicy",
+  },
+  {
+    page: sessionPage,
+    name: "a session policy adds nothing",
+    session: [allowAll],
+    request: { caller: role("App"), action: "kms:Decrypt" },
+    verdict: "no identityPolicy",
+  },
+  {
+    page: sessionPage,
+    name: "a Deny in a session policy refuses what the key policy gives the session",
+    session: [denyAll],
+    key: [allow({ AWS: role("App").arn })],
+    request: { caller: role("App"), action: "kms:Decrypt" },
+    verdict: "denied by identity policy",
+  },
+  {
+    page: sessionPage,
+    name: "a session policy that does not allow it takes away what a grant gives",
+    session: [{ Effect: "Allow", Action: "kms:Encrypt", Resource: "*" }],
+    grants: [grant],
+    request: { caller: role("App"), action: "kms:Decrypt" },
+    verdict: "no sessionPolicy",
+  },
+]
+
+export const evaluationCases: readonly Case[] = [
+  ...sameAccount,
+  ...otherAccount,
+  ...withoutKey,
+  ...withGrants,
+  ...inSession,
+]
