@@ -25,6 +25,8 @@ function addServerCommands(program: Command): void {
     .option("--seed <file>", "begin with the keys, aliases and principals of this file")
     .option("--account <id>", "the account of the KMS, twelve digits (default: 111122223333)")
     .option("--region <region>", "the Region of requests that name none (default: us-east-1)")
+    .option("--registered-only", "let only registered users and roles, and roots, call and be named in key policies")
+    .option("--quota <name=number>", "how much there may be: keys, aliasesPerKey, ...; may be repeated", collect)
     .option("--metrics-port <number>", "serve /metrics on a port of its own", parsePort)
     .option("--no-metrics", "serve no /metrics")
     .option("--grace <seconds>", "how long running requests may take at the end (default: 10)", parseGrace)

@@ -73,6 +73,8 @@ export interface ServeOptions extends CommonOptions {
   readonly seed?: string
   readonly account?: string
   readonly region?: string
+  readonly registeredOnly?: boolean
+  readonly quota?: string[]
   readonly metricsPort?: number
   readonly metrics?: boolean
   readonly grace?: number

@@ -139,3 +139,27 @@ it("makes, lists, disables, enables and deletes access keys", async () => {
   expect([gone.code, gone.stderr]).toEqual([2, expect.stringContaining(`there is no access key ${accessKeyId}`)])
   expect((await box.run(["principal", "access-key", "create", "Alice"])).code).toBe(2)
 })
+
+it("has quotas, and lets only registered principals call where it is told so", async () => {
+  const box = sandbox()
+  box.write(
+    "kms.json",
+    JSON.stringify({
+      accessKeys: [
+        { accessKeyId: "tests", secretAccessKey: "tests-tests", principal: ROOT.replace("root", "user/Nobody") },
+      ],
+    }),
+  )
+  const strict = await serve(box, "--memory", "--seed", "kms.json", "--registered-only")
+  await expect(client(strict.endpoint).send(new ListKeysCommand({}))).rejects.toThrow(/security token .* is invalid/)
+  box.write(
+    "root.json",
+    JSON.stringify({ accessKeys: [{ accessKeyId: "tests", secretAccessKey: "tests-tests", principal: ROOT }] }),
+  )
+  const small = await serve(box, "--memory", "--seed", "root.json", "--quota", "keys=1")
+  const kms = client(small.endpoint)
+  await kms.send(new CreateKeyCommand({}))
+  await expect(kms.send(new CreateKeyCommand({}))).rejects.toThrow(/quota of 1 keys/)
+  for (const quota of ["keys", "keys=-1", "nonsense=1"])
+    expect((await box.run(["kms", "serve", "--memory", "--quota", quota])).code, quota).toBe(2)
+})

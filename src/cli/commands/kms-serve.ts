@@ -38,11 +38,13 @@ const endOfService = (): Promise<NodeJS.Signals> =>
     }
   })
 
-async function openKms({ kms, memory, account, region }: ServeOptions): Promise<LocalKms> {
+async function openKms({ kms, memory, account, region, registeredOnly, quota }: ServeOptions): Promise<LocalKms> {
   if (memory && kms !== undefined) throw usageError("--memory has no folder: leave out --kms")
   const settings: LocalKmsOptions = {
     ...(account !== undefined && { accountId: account }),
     ...(region !== undefined && { region }),
+    ...(registeredOnly !== undefined && { registeredPrincipalsOnly: registeredOnly }),
+    ...(quota !== undefined && { quotas: readQuotas(quota) }),
   }
   try {
     if (!memory) return await openStore(storeFolder(kms), { ...settings, create: true })
@@ -52,6 +54,16 @@ async function openKms({ kms, memory, account, region }: ServeOptions): Promise<
     throw asMistake(error)
   }
 }
+
+/** What is no quota the KMS says itself. */
+const readQuotas = (given: readonly string[]): NonNullable<LocalKmsOptions["quotas"]> =>
+  Object.fromEntries(
+    given.map((pair) => {
+      const [, name, value] = /^(\w+)=(\d+)$/.exec(pair) ?? []
+      if (name === undefined) throw usageError(`--quota ${pair}: it is like keys=1000`)
+      return [name, Number(value)]
+    }),
+  )
 
 async function seed(kms: LocalKms, file: string): Promise<void> {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {

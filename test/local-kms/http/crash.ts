@@ -31,7 +31,7 @@ export async function crashLoop(dir: string, options: { readonly kills: number; 
     const servers = await Promise.all(starting)
     const before = acknowledged.length
     const load = servers.map((server, i) => keepBusy(server, `${kills}-${i}`, acknowledged, () => requests++))
-    while (acknowledged.length === before) await delay(5)
+    while (acknowledged.length <= before + options.processes) await delay(5)
     await delay(150 * Math.random())
     for (const { child } of servers) child.kill("SIGKILL")
     await Promise.all([...load, ...servers.map(({ exited }) => exited)])
