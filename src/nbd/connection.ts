@@ -18,6 +18,7 @@ import type { Payloads } from "./payloads.ts"
 import { secure } from "./secure.ts"
 import type { Counters } from "./stats.ts"
 import { type Transmission, transmit } from "./transmission.ts"
+import { createWindow } from "./window.ts"
 
 export interface ConnectionOptions {
   readonly exports: Exports
@@ -170,7 +171,8 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
       if (closed || transmission!.ended) finishWhenAnswered()
       else if (!transmission!.full) advance()
     }
-    transmission = transmit({ agreement, intake, outbox, payloads, counters, maxRequests, maxBytes, onError, onSent })
+    const window = createWindow({ outbox, counters, maxRequests, maxBytes, onSent })
+    transmission = transmit(intake, { agreement, outbox, window, payloads, counters, onError })
   }
 
   const startTls = async (): Promise<void> => {
