@@ -36,13 +36,19 @@ export {
 } from "./migrate/index.ts"
 export type { EncryptedS3ClientOptions, EncryptionSendOptions, ReadFormat, WriteFormat } from "./options.ts"
 export {
+  type ReencryptInstructionFileOptions,
+  reencryptInstructionFile,
+} from "./reencrypt-instruction-file.ts"
+export {
   type ClosableS3ecKey,
   type S3ecAesKeyOptions,
+  type S3ecBucketKeyOptions,
   type S3ecKey,
   type S3ecKmsKeyOptions,
   type S3ecOptions,
   type S3ecRsaKeyOptions,
   s3ecAesKey,
+  s3ecBucketKey,
   s3ecKmsDiscoveryKey,
   s3ecKmsKey,
   s3ecRsaKey,

@@ -27,7 +27,8 @@ export async function putInstructionFile(call: Call, body: string | undefined): 
 export async function fetchInstructionFile(call: Call): Promise<Uint8Array | undefined> {
   const shared = sharedInput(call.input)
   try {
-    const command = new GetObjectCommand({ ...shared, Key: instructionFileKey(shared.Key) })
+    const suffix = call.session.settings.s3ecPlan?.instructionFileSuffix
+    const command = new GetObjectCommand({ ...shared, Key: instructionFileKey(shared.Key, suffix) })
     const { Body, ContentLength = 0 } = await send<GetObjectCommandOutput>(call, command)
     const body = nodeBody(Body)
     if (ContentLength <= MAX_INSTRUCTION_FILE_LENGTH) return await collect(body, ContentLength)

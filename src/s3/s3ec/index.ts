@@ -14,8 +14,8 @@ export {
 export {
   INSTRUCTION_FILE_METADATA,
   instructionFileKey,
-  type ReencryptOptions,
-  reencryptInstructionFile,
+  type NewInstructionFileOptions,
+  newInstructionFile,
 } from "./instruction-file.ts"
 export type { ClosableS3ecKey, S3ecKey, S3ecUnwrapRequest, S3ecWrapRequest, S3ecWrapResult } from "./key.ts"
 export { type S3ecKmsKeyOptions, s3ecKmsDiscoveryKey, s3ecKmsKey } from "./kms-key.ts"

@@ -3,17 +3,17 @@ import { openObjectKey, suiteName, wipe } from "../../crypto/index.ts"
 import { contentCipherOf, equalMaps, type S3ecCallOptions, unwrapDataKey } from "./content-key.ts"
 import type { ObjectEnvelope } from "./envelope.ts"
 import type { S3ecKey } from "./key.ts"
-import { INSTRUCTION_FILE_MARK } from "./names.ts"
+import { INSTRUCTION_FILE_MARK, INSTRUCTION_FILE_SUFFIX } from "./names.ts"
 import type { S3ecPlan } from "./plan.ts"
 import { writeEnvelope } from "./write-envelope.ts"
 
 /** The user metadata of an instruction file. Readers do not ask for it: not every server keeps an empty value. */
 export const INSTRUCTION_FILE_METADATA: Readonly<Record<string, string>> = { [INSTRUCTION_FILE_MARK]: "" }
 
-/** CSE-1.4. @param suffix another one than `.instruction` only for a file that `reencryptInstructionFile` made */
-export const instructionFileKey = (key: string, suffix = ".instruction"): string => key + suffix
+/** CSE-1.4. @param suffix another one than `.instruction` only for a file that was written for another key */
+export const instructionFileKey = (key: string, suffix = INSTRUCTION_FILE_SUFFIX): string => key + suffix
 
-export interface ReencryptOptions extends S3ecCallOptions {
+export interface NewInstructionFileOptions extends S3ecCallOptions {
   /** A raw AES or RSA key whose material description is not the one in the file. */
   readonly newKey: S3ecKey
   /** Fail when the present key opens the new file as well. Default: false. */
@@ -30,10 +30,10 @@ export interface ReencryptOptions extends S3ecCallOptions {
  * @throws EnvelopeError `CommitmentPolicy` for an object of another suite than the options write, `TamperedMessage`, and
  * what the keys throw
  */
-export async function reencryptInstructionFile(
+export async function newInstructionFile(
   plan: S3ecPlan,
   envelope: ObjectEnvelope,
-  options: ReencryptOptions,
+  options: NewInstructionFileOptions,
 ): Promise<string> {
   const { newKey, enforceRotation = false, signal } = options
   if (envelope.location !== "instruction-file") throw new TypeError("the object has no instruction file")

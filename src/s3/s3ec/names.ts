@@ -29,6 +29,9 @@ const V1_V2: readonly string[] = [
 export const V3_ON_OBJECT: readonly string[] = [NAMES.v3Cipher, NAMES.v3Commitment, NAMES.v3MessageId]
 const V3: readonly string[] = [...V3_ON_OBJECT, NAMES.v3Key, NAMES.v3Wrap, NAMES.v3Context, NAMES.v3Description]
 
+/** CSE-1.4 */
+export const INSTRUCTION_FILE_SUFFIX = ".instruction"
+
 /** The marker on an instruction file, with an empty value. */
 export const INSTRUCTION_FILE_MARK = "x-amz-crypto-instr-file"
 export const PLAINTEXT_LENGTH = "x-amz-unencrypted-content-length"

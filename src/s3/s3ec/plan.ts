@@ -1,6 +1,7 @@
 import { type CommitmentPolicy, EnvelopeError } from "../../core/index.ts"
 import { checkPolicy, suiteName } from "../../crypto/index.ts"
 import type { S3ecKey } from "./key.ts"
+import { INSTRUCTION_FILE_SUFFIX } from "./names.ts"
 
 /** Objects of the Amazon S3 Encryption Client: what is written, and what may be read. */
 export interface S3ecOptions {
@@ -20,6 +21,11 @@ export interface S3ecOptions {
   readonly suiteId?: number
   /** Put the wrapped key into an object of its own, `<key>.instruction`. Default: false, into the object's metadata. */
   readonly instructionFile?: boolean
+  /**
+   * What follows the object's key in the key of the instruction file that is read, for readers who have a file of their
+   * own (`reencryptInstructionFile`). Not together with `instructionFile`. Default: `.instruction`.
+   */
+  readonly instructionFileSuffix?: string
   /**
    * Reads data keys wrapped by `kms` without the content cipher in their context, AESWrap, AES-ECB, Java's RSA-OAEP and
    * RSA PKCS #1 v1.5, as clients of version 1 wrote them. Default: false.
@@ -64,6 +70,7 @@ export interface S3ecPlan {
   readonly commitmentPolicy: CommitmentPolicy
   readonly suiteId: 0x72 | 0x73
   readonly instructionFile: boolean
+  readonly instructionFileSuffix: string
   readonly legacyWrapping: boolean
   readonly unauthenticatedCbc: boolean
   readonly unauthenticatedRanges: boolean
@@ -88,6 +95,7 @@ export function planS3ec(options: S3ecOptions): S3ecPlan {
     commitmentPolicy,
     suiteId: suiteToWrite(commitmentPolicy, options.suiteId),
     instructionFile: flag(options, "instructionFile"),
+    instructionFileSuffix: suffixOf(options),
     legacyWrapping: flag(options, "legacyWrapping"),
     unauthenticatedCbc: flag(options, "unauthenticatedCbc"),
     unauthenticatedRanges: flag(options, "unauthenticatedRanges"),
@@ -130,6 +138,19 @@ function flag(options: S3ecOptions, name: Flag): boolean {
   const value: unknown = options[name] ?? false
   if (typeof value !== "boolean") throw new TypeError(`${name} must be true or false`)
   return value
+}
+
+/** CSE-1.5 */
+function suffixOf({ instructionFile, instructionFileSuffix = INSTRUCTION_FILE_SUFFIX }: S3ecOptions): string {
+  if (typeof instructionFileSuffix !== "string" || instructionFileSuffix === "") {
+    throw new TypeError("instructionFileSuffix must be a string")
+  }
+  if (instructionFile && instructionFileSuffix !== INSTRUCTION_FILE_SUFFIX) {
+    throw new TypeError(
+      "instructionFileSuffix is for reading: new objects have their instruction file under .instruction",
+    )
+  }
+  return instructionFileSuffix
 }
 
 /** CSE-8.1 */

@@ -1,12 +1,12 @@
 import type * as Crypto from "node:crypto"
 import { beforeEach, describe, expect, test, vi } from "vitest"
 import {
+  newInstructionFile,
   objectSealer,
   openedStream,
   openObject,
   openRange,
   planS3ec,
-  reencryptInstructionFile,
   type S3ecKey,
   type S3ecOptions,
   sealedStream,
@@ -173,11 +173,11 @@ describe.each(cases)("Key buffers of %s are overwritten", (_what, options) => {
       for (const wrappingKey of [counting(32, 90), WRAPPING_KEY]) {
         reset()
         const newKey = watch(aesKey({ generation: "2" }, wrappingKey))
-        await reencryptInstructionFile(plan, envelope, { newKey, enforceRotation }).catch(() => {})
+        await newInstructionFile(plan, envelope, { newKey, enforceRotation }).catch(() => {})
         cipherKeys.forEach((key) => {
           if (Buffer.from(key).equals(counting(32, 90))) cipherKeys.delete(key)
         })
-        expectWiped("reencryptInstructionFile")
+        expectWiped("newInstructionFile")
       }
     }
   })

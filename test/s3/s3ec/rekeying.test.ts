@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
 import {
   findEnvelope,
+  newInstructionFile,
   planS3ec,
-  reencryptInstructionFile,
   rewrapEnvelope,
   type S3ecOptions,
   s3ecRsaKey,
@@ -38,7 +38,7 @@ async function reencrypted(
   newKey = rotatedAes,
   more = {},
 ): Promise<StoredObject> {
-  const instructionFile = await reencryptInstructionFile(planS3ec(options), await envelopeOf(object), {
+  const instructionFile = await newInstructionFile(planS3ec(options), await envelopeOf(object), {
     newKey,
     ...more,
   })
