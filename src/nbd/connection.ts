@@ -2,16 +2,10 @@ import type { Socket } from "node:net"
 import type { TlsOptions } from "node:tls"
 import { EnvelopeError, malformed } from "../core/index.ts"
 import type { Exports } from "./exports.ts"
-import {
-  CLIENT_FLAGS_LENGTH,
-  greeting,
-  OPTION_HEADER_LENGTH,
-  type OptionHeader,
-  parseClientFlags,
-  parseOptionHeader,
-} from "./handshake.ts"
+import { greeting } from "./handshake.ts"
 import { createIntake } from "./intake.ts"
-import { type Agreement, type Answer, type Negotiation, negotiate, type TlsMode } from "./negotiation.ts"
+import type { Agreement, Answer, TlsMode } from "./negotiation.ts"
+import { readOptions } from "./options.ts"
 import { createOutbox, type Slabs } from "./outbox.ts"
 import { receiveIntoOwnMemory } from "./own-memory.ts"
 import type { Payloads } from "./payloads.ts"
@@ -43,9 +37,6 @@ export interface Connection {
   destroy(): void
 }
 
-/** NBD-1.3. Bytes of an option's data, and options of one connection. */
-const MAX_OPTION_LENGTH = 64 * 1024
-const MAX_OPTIONS = 128
 /** Time for a client to take the last replies and close. */
 const LINGER_MILLISECONDS = 2000
 
@@ -53,16 +44,13 @@ const LINGER_MILLISECONDS = 2000
 export function serveConnection(accepted: Socket, options: ConnectionOptions): Connection {
   const { counters } = options
   const intake = createIntake()
+  const handshake = readOptions(intake, { exports: options.exports, tls: options.tlsMode })
   let resolve!: () => void
   const done = new Promise<void>((onDone) => {
     resolve = onDone
   })
   let socket = accepted
-  let negotiation: Negotiation | undefined
   let transmission: Transmission | undefined
-  let pending: OptionHeader | undefined
-  let optionData: Buffer | undefined
-  let optionCount = 0
   /** Nothing more is read: the last replies are going out, or TLS is being set up. */
   let deaf = false
   let reading = true
@@ -122,37 +110,6 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
     settle()
   }
 
-  const readFlags = (): boolean => {
-    const bytes = intake.take(CLIENT_FLAGS_LENGTH)
-    if (bytes === undefined) return false
-    const { fixedNewstyle, noZeroes } = parseClientFlags(bytes)
-    if (!fixedNewstyle) throw malformed("the client does not speak the fixed newstyle handshake")
-    negotiation = negotiate({ exports: options.exports, tls: options.tlsMode, noZeroes })
-    return true
-  }
-
-  const readOption = (): boolean => {
-    if (!intake.ready()) return false
-    if (pending === undefined) {
-      const bytes = intake.take(OPTION_HEADER_LENGTH)
-      if (bytes === undefined) return false
-      pending = parseOptionHeader(bytes)
-      if (++optionCount > MAX_OPTIONS) throw malformed("the client sends options without end")
-      if (pending.length > MAX_OPTION_LENGTH) intake.skip(pending.length)
-      else {
-        optionData = Buffer.allocUnsafeSlow(pending.length)
-        intake.collect(optionData)
-      }
-      return true
-    }
-    const { option } = pending
-    const data = optionData
-    pending = undefined
-    optionData = undefined
-    follow(data === undefined ? negotiation!.refuseTooBig(option) : negotiation!.answer(option, data))
-    return true
-  }
-
   const follow = ({ replies, next }: Answer): void => {
     socket.cork()
     for (const reply of replies) socket.write(reply)
@@ -187,18 +144,22 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
     encrypted.on("error", () => {})
     encrypted.on("end", onEnd)
     encrypted.on("close", () => plain.destroy())
-    negotiation!.secured()
+    handshake.secured()
     deaf = false
     reading = true
     encrypted.on("data", onData)
   }
 
+  /** @returns whether there may be more to do with what has arrived */
   const step = (): boolean => {
     if (deaf) return false
-    if (negotiation === undefined) return readFlags()
-    if (transmission === undefined) return readOption()
-    transmission.pump()
-    return false
+    if (transmission !== undefined) {
+      transmission.pump()
+      return false
+    }
+    const answer = handshake.next()
+    if (answer !== undefined) follow(answer)
+    return answer !== undefined
   }
 
   /** Uses what has arrived; what keeps it from that stops the reading too, until it is out of the way. */
@@ -211,7 +172,7 @@ export function serveConnection(accepted: Socket, options: ConnectionOptions): C
       return
     }
     finishWhenAnswered()
-    if (closed || finishing || wantsMore() === reading) return
+    if (closed || deaf || wantsMore() === reading) return
     reading = !reading
     if (reading) socket.resume()
     else socket.pause()
