@@ -11,6 +11,6 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
   exit
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-[ -z "$(missing)" ]
+if ! { timeout 600 apt-get update -qq && timeout 600 apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null; }; then
+  echo "apt-get could not install ${packages[*]}: the tests with NBD clients will be skipped" >&2
+fi
