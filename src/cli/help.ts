@@ -23,6 +23,7 @@ Messages are those of the AWS Encryption SDK. The KMS is one embedded in this co
   aliasDelete: "forget a name; its key stays",
   kms: "run the embedded KMS for other programs",
   kmsServe: "serve it over HTTP, as AWS KMS, until a signal ends it",
+  kmsBackup: "copy it into a new folder, while it is in use; without the root key file",
   principal: "users, roles and groups with identity policies, and access keys for calls over HTTP",
   principalCreateUser: "register a user and print its ARN",
   principalCreateRole: "register a role",

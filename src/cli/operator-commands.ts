@@ -31,6 +31,9 @@ function addServerCommands(program: Command): void {
     .option("--no-metrics", "serve no /metrics")
     .option("--grace <seconds>", "how long running requests may take at the end (default: 10)", parseGrace)
     .action(async (options) => (await import("./commands/kms-serve.ts")).kmsServeCommand(options))
+  operator(command(kms, "backup <folder>", help.kmsBackup)).action(async (folder, options) =>
+    (await import("./commands/kms-backup.ts")).kmsBackupCommand(folder, options),
+  )
 }
 
 function addPrincipalCommands(program: Command): void {

@@ -33,6 +33,7 @@ export function createLifetime({ store, vault }: OpenedStore): Lifetime {
         lifetime.requireOpen()
         return store.read(work)
       },
+      ...(store.backup === undefined ? {} : { backup: (folder: string) => lifetime.run(() => store.backup!(folder)) }),
       close: () => lifetime.close(),
     },
     requireOpen() {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import type { KMSClient } from "@aws-sdk/client-kms"
+import { EnvelopeError } from "../core/index.ts"
 import type { Bill } from "../cost/index.ts"
 import { type AccessKeys, accessKeys, endAccessKey } from "./access-keys.ts"
 import type { AuditEvent } from "./audit.ts"
@@ -320,6 +321,17 @@ export class LocalKms {
   async bill({ month, accountId = this.accountId }: BillOptions = {}): Promise<Bill> {
     const now = new Date(this.#clock())
     return this.#store.read((reader) => actualBill(reader, accountId, now, month))
+  }
+
+  /**
+   * Copies a durable KMS, as it is at one moment, into a new or empty folder, while it goes on working. A root key file is not
+   * copied: keep it elsewhere, and open the copy with `rootKeyFile`, or with the same passphrase.
+   *
+   * @throws EnvelopeError `KmsStore` for a folder that is not empty or cannot be written, and for a KMS in memory; `Closed`
+   */
+  async backup(folder: string): Promise<void> {
+    if (this.#store.backup === undefined) throw new EnvelopeError("KmsStore", "a KMS in memory has no files to copy")
+    await this.#store.backup(folder)
   }
 
   /** Closes the HTTP doors, waits for running requests, closes the store and overwrites the key that seals all key material. */

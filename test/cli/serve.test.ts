@@ -163,3 +163,18 @@ it("has quotas, and lets only registered principals call where it is told so", a
   for (const quota of ["keys", "keys=-1", "nonsense=1"])
     expect((await box.run(["kms", "serve", "--memory", "--quota", quota])).code, quota).toBe(2)
 })
+
+it("is copied while it serves, and the copy opens with the root key", async () => {
+  const box = sandbox()
+  await box.ok(["key", "create", "--alias", "default"])
+  box.write("a.txt", "hello")
+  await box.ok(["encrypt", "a.txt", "-o", "a.enc"])
+  await serve(box)
+  const made = await box.ok(["kms", "backup", "copy"])
+  expect(made.stderr).toContain("copy holds the embedded KMS as it is now, without its root key file")
+  expect((await box.run(["kms", "backup", "copy"])).stderr).toContain("is not empty")
+  const env = { ENVELOPE_KMS: "local:copy" }
+  expect((await box.run(["decrypt", "a.enc"], { env })).stderr).toMatch(/root key file .* is missing/)
+  const rootKey = { ...env, ENVELOPE_KMS_ROOT_KEY: `${box.env.XDG_DATA_HOME}/kms-envelope/kms/root.key` }
+  expect((await box.ok(["decrypt", "a.enc"], { env: rootKey })).stdout.toString()).toBe("hello")
+})

@@ -175,6 +175,38 @@ describe("a durable store", () => {
     expect((await send("Decrypt", { CiphertextBlob })).Plaintext).toEqual(bytes(9))
   })
 
+  test("KMS-3.11: is copied while it works, to one consistent state, and opens with the root key from elsewhere", async () => {
+    const { dir, CiphertextBlob } = await storeWithKey()
+    const { kms, send } = await opened(dir)
+    const target = join(await temporaryFolder(), "kms.backup")
+    const working = Array.from({ length: 40 }, () => send("CreateKey"))
+    const copying = kms.backup(target)
+    await Promise.all([copying, ...working])
+    expect(await readdir(target)).toEqual(["data.mdb"])
+    expect((await stat(join(target, "data.mdb"))).mode & 0o077).toBe(0)
+    await expect(attempt(target)).rejects.toMatchObject(refused(/root key file .* is missing/))
+    const copy = await opened(target, { rootKeyFile: join(dir, "root.key") })
+    expect((await copy.send("Decrypt", { CiphertextBlob })).Plaintext).toEqual(bytes(9))
+    expect(await copy.kms.verifyAudit()).toMatchObject({ valid: true, problems: [] })
+    const created = await copy.kms.events({ eventName: "CreateKey" })
+    expect((await copy.send("ListKeys")).Keys).toHaveLength(created.length)
+  })
+
+  test("KMS-3.11: is not copied over anything, and not out of memory", async () => {
+    const { dir } = await storeWithKey()
+    const { kms } = await opened(dir)
+    await expect(kms.backup(dir)).rejects.toMatchObject(refused(/is not empty/))
+    const inMemory = LocalKms.inMemory()
+    onTestFinished(() => inMemory.close())
+    await expect(inMemory.backup(join(dir, "x"))).rejects.toMatchObject(refused(/in memory/))
+  })
+
+  test("may be in a folder whose name has a dot", async () => {
+    const dir = join(await temporaryFolder(), "kms.data")
+    await attempt(dir)
+    expect(await readdir(dir)).toContain("data.mdb")
+  })
+
   test("a folder that cannot be made is a clear error", async () => {
     const dir = await temporaryFolder()
     await writeFile(join(dir, "file"), "")

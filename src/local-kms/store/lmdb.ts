@@ -1,4 +1,4 @@
-import { chmod, mkdir } from "node:fs/promises"
+import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { EnvelopeError } from "../../core/index.ts"
 import { checkDataFile } from "./data-file.ts"
@@ -27,11 +27,13 @@ export async function lmdbStore(dir: string): Promise<Store> {
   await makeFolder(dir)
   const dataFile = join(dir, DATA_FILE)
   await checkDataFile(dataFile)
-  const { open, asBinary } = await loadLmdb()
+  const lmdb = await loadLmdb()
   let database: Database
   try {
-    database = open<StoredValue, string>({
+    database = lmdb.open<StoredValue, string>({
       path: dir,
+      // It is a folder, whatever its name looks like.
+      noSubdir: false,
       encoding: "json",
       // KMS-3.9: a commit includes its sync to disk, so that what is acknowledged survives a power loss.
       overlappingSync: false,
@@ -42,7 +44,7 @@ export async function lmdbStore(dir: string): Promise<Store> {
   } catch (cause) {
     throw new EnvelopeError("KmsStore", `the KMS store in ${dir} cannot be opened`, { cause })
   }
-  return storeOver(database, asBinary)
+  return storeOver(database, lmdb.asBinary)
 }
 
 async function makeFolder(dir: string): Promise<void> {
@@ -115,10 +117,38 @@ function storeOver(database: Database, asBinary: AsBinary): Store {
       database.resetReadTxn()
       return work(raw)
     },
+    async backup(target) {
+      if (waiting.length > 0) commit()
+      await copyTo(database, target)
+    },
     async close() {
       if (waiting.length > 0) commit()
       await database.close()
     },
+  }
+}
+
+/** Copies one consistent state while others go on writing; the folder has the data only when all of it is on disk. */
+async function copyTo(database: Database, target: string): Promise<void> {
+  await makeFolder(target)
+  if ((await readdir(target)).length > 0)
+    throw new EnvelopeError("KmsStore", `the folder ${target} is not empty: a backup takes a new one`)
+  const partial = join(target, ".partial")
+  try {
+    await mkdir(partial, { mode: 0o700 })
+    await database.backup(partial, false)
+    const copy = await open(join(partial, DATA_FILE), "r+")
+    try {
+      await copy.chmod(0o600)
+      await copy.sync()
+    } finally {
+      await copy.close()
+    }
+    await rename(join(partial, DATA_FILE), join(target, DATA_FILE))
+  } catch (cause) {
+    throw new EnvelopeError("KmsStore", `the KMS store cannot be copied to ${target}`, { cause })
+  } finally {
+    await rm(partial, { recursive: true, force: true })
   }
 }
 

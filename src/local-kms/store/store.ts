@@ -37,6 +37,8 @@ export interface Store {
   transaction<T>(work: (transaction: StoreTransaction) => T): Promise<T>
   /** Runs `work` on one consistent state. */
   read<T>(work: (reader: StoreReader) => T): T
+  /** KMS-3.11: copies the store as it is now into a new or empty folder; only where there are files to copy. */
+  backup?(folder: string): Promise<void>
   close(): Promise<void>
 }
 
