@@ -27,7 +27,7 @@
 export const quick = process.argv.includes("--quick")
 export const effort = quick ? { rounds: 3, milliseconds: 60 } : { rounds: 7, milliseconds: 200 }
 /** For candidates that take a large part of a second. */
-export const longEffort = quick ? { rounds: 2, milliseconds: 1 } : { rounds: 5, milliseconds: 1 }
+export const longEffort = { rounds: quick ? 2 : 5, milliseconds: 1, collect: true }
 
 export const KiB = 1024
 export const MiB = 1024 * KiB
@@ -64,9 +64,8 @@ function now() {
 }
 
 /** Runs for about `milliseconds`, at least once. @returns calls a second */
-async function rate({ run, measure }, milliseconds) {
-  // Nobody pays for the garbage of the candidate before.
-  globalThis.gc?.()
+async function rate({ run, measure }, milliseconds, collect) {
+  if (collect) globalThis.gc?.()
   if (measure !== undefined) return measure(milliseconds)
   const start = now()
   let calls = 0
@@ -82,14 +81,15 @@ async function rate({ run, measure }, milliseconds) {
 
 /**
  * @param {Candidate[]} candidates
- * @param {{ rounds?: number, milliseconds?: number }} [options]
+ * @param {{ rounds?: number, milliseconds?: number, collect?: boolean }} [options] `collect`: so that nobody pays for the
+ *   large garbage of the candidate before
  * @returns {Promise<Result[]>} calls a second
  */
-export async function compare(candidates, { rounds = 7, milliseconds = 150 } = {}) {
+export async function compare(candidates, { rounds = 7, milliseconds = 150, collect = false } = {}) {
   const rates = candidates.map(() => [])
-  for (const candidate of candidates) await rate(candidate, milliseconds)
+  for (const candidate of candidates) await rate(candidate, milliseconds, collect)
   for (let round = 0; round < rounds; round++) {
-    for (const [i, candidate] of candidates.entries()) rates[i].push(await rate(candidate, milliseconds))
+    for (const [i, candidate] of candidates.entries()) rates[i].push(await rate(candidate, milliseconds, collect))
   }
   return candidates.map(({ name, ours }, i) => spread(name, rates[i], ours))
 }

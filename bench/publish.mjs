@@ -23,8 +23,10 @@ const DOCUMENTS = [
 export function publish(record) {
   const before = existsSync(REFERENCE) ? JSON.parse(readFileSync(REFERENCE, "utf8")).rows : []
   const parts = new Set(record.rows.map(({ part }) => part))
-  const rows = [...before.filter(({ part }) => !parts.has(part)), ...record.rows]
-  const reference = { date: record.date, machine: record.machine, rows }
+  const { date, effort, clock } = record
+  const fresh = record.rows.map((row) => ({ ...row, date, effort, clock }))
+  const rows = [...before.filter(({ part }) => !parts.has(part)), ...fresh]
+  const reference = { date, machine: record.machine, rows }
   writeFileSync(REFERENCE, `${JSON.stringify(reference, rounded, 1)}\n`)
   const written = [REFERENCE, ...drawCharts(reference, CHARTS)]
   for (const path of DOCUMENTS.filter((document) => existsSync(document))) {

@@ -30,7 +30,8 @@ for (const part of positionals.length > 0 ? positionals : parts) {
   const started = performance.now()
   console.log(`\n=== ${part}`)
   const child = fork(fileURLToPath(new URL(`./parts/${part}.mjs`, import.meta.url)), flags, {
-    execArgv: ["--expose-gc"],
+    // Collecting between candidates must not make V8 forget the code of the others.
+    execArgv: ["--expose-gc", "--no-flush-bytecode"],
   })
   child.on("message", (message) => {
     if ("note" in message) notes.push(message.note)
@@ -51,7 +52,9 @@ const machine = {
   processors: availableParallelism(),
   memoryGiB: Math.round(totalmem() / 2 ** 30),
 }
-const record = { date: new Date().toISOString().slice(0, 10), quick, machine, verdicts: lines, rows }
+const effort = quick ? "quick" : "full"
+const clock = values.cpu ? "processor" : "wall"
+const record = { date: new Date().toISOString().slice(0, 10), effort, clock, machine, verdicts: lines, rows }
 const FILE = ".cache/bench/latest.json"
 mkdirSync(dirname(FILE), { recursive: true })
 writeFileSync(FILE, `${JSON.stringify(record, null, 1)}\n`)
