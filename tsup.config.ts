@@ -9,6 +9,7 @@ const library = {
   nbd: "src/nbd/index.ts",
   s3: "src/s3/index.ts",
   testing: "src/testing/index.ts",
+  volume: "src/volume/index.ts",
 }
 const cli = { cli: "src/cli/main.ts" }
 /** What worker threads run: found beside the code that starts them, no entry for users. */

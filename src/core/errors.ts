@@ -36,6 +36,18 @@ export type EnvelopeErrorCode =
   | "UploadState"
   /** The embedded KMS's store cannot be opened: wrong root key, newer version, damaged. */
   | "KmsStore"
+  /** A block, a map node, the log or the header of a volume does not verify, or is missing. */
+  | "TamperedVolume"
+  /** No volume is there, or its files break the format. */
+  | "MalformedVolume"
+  /** A volume is older than its anchor says, or its anchor was advanced by somebody else. */
+  | "VolumeRollback"
+  /** A volume is attached elsewhere, or one is already where one is to be made. */
+  | "VolumeInUse"
+  /** A volume's disk refused or failed; the cause has the system's code, for instance ENOSPC. */
+  | "VolumeIo"
+  /** A change of a volume that is attached for reading only. */
+  | "ReadOnlyVolume"
 
 const brand: unique symbol = Symbol.for("kms-envelope.EnvelopeError") as never
 

@@ -8,6 +8,7 @@ const layers: Readonly<Record<string, number>> = {
   testing: 5,
   s3: 5,
   message: 4,
+  volume: 4,
   keyrings: 3,
   framing: 3,
   "local-kms": 3,

@@ -1,0 +1,147 @@
+import { allocate, copyBytes, equalBytes } from "../core/index.ts"
+import type { Core } from "./core.ts"
+import { ENTRY_LENGTH, isPresent, readEntry, type Side, sideOf } from "./entry.ts"
+import { publish } from "./events.ts"
+import { tamperedVolume } from "./failures.ts"
+import { dataName } from "./files.ts"
+import { NODE_ENTRIES, volumeName } from "./geometry.ts"
+import { Domain } from "./keys.ts"
+
+/** Where runs of one side alternate more often than this, both files are read over the whole range. */
+const MAX_RUNS = 3
+const MAX_ATTEMPTS = 100
+
+export interface Reader {
+  /** Plaintext of whole blocks. @throws EnvelopeError `TamperedVolume`, `VolumeIo` */
+  readBlocks(first: number, count: number): Promise<Uint8Array>
+}
+
+/** @param busy what to wait for before the map is right for the blocks */
+export function volumeReader(core: Core, busy: (first: number, count: number) => Promise<unknown> | undefined): Reader {
+  const blockSize = core.geometry.blockSize
+
+  /** Blocks of one leaf. @returns the places of blocks that do not verify */
+  const readPart = async (first: number, count: number, out: Uint8Array): Promise<number[]> => {
+    for (let wait = busy(first, count); wait !== undefined; wait = busy(first, count)) await wait
+    const now = core.map.leafNow(first)
+    const leaf = now === undefined ? await core.map.leaf(first) : now
+    if (leaf === null) return []
+    const start = (first % NODE_ENTRIES) * ENTRY_LENGTH
+    // A copy: the blocks may change while they are read.
+    const entries = copyBytes(leaf.entries.subarray(start, start + count * ENTRY_LENGTH))
+    const failed: number[] = []
+    const openInto = (i: number, ciphertext: Uint8Array | undefined): void => {
+      const plaintext = ciphertext && openBlock(core, first + i, entries, i * ENTRY_LENGTH, ciphertext)
+      if (plaintext === undefined) failed.push(i)
+      else out.set(plaintext, i * blockSize)
+    }
+    const onDisk = new Uint8Array(count)
+    for (let i = 0; i < count; i++) {
+      if (!isPresent(entries, i * ENTRY_LENGTH)) continue
+      const inline = core.inlined.size > 0 ? core.inlined.get(first + i) : undefined
+      if (inline === undefined) onDisk[i] = 1 + sideOf(entries, i * ENTRY_LENGTH)
+      else openInto(i, inline.ciphertext)
+    }
+    await Promise.all(
+      planReads(onDisk).map(async ({ from, to, side }) => {
+        const ciphertext = await readData(core, side, first + from, to - from)
+        for (let i = from; i < to; i++) {
+          if (onDisk[i] !== side + 1) continue
+          const at = (i - from) * blockSize
+          openInto(i, at + blockSize <= ciphertext.length ? ciphertext.subarray(at, at + blockSize) : undefined)
+        }
+      }),
+    )
+    return failed
+  }
+
+  /** A block may have been replaced while it was read: only one that stays as it is and does not verify is tampered with. */
+  const readAgain = async (block: number, out: Uint8Array): Promise<void> => {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const before = await entryOf(core, block)
+      if ((await readPart(block, 1, out)).length === 0) return
+      if (busy(block, 1) === undefined && equalBytes(before, await entryOf(core, block))) break
+    }
+    const error = tamperedVolume(`block ${block}, at byte ${block * blockSize},`)
+    publish({ event: "tampered", volumeId: volumeName(core.geometry.id), block, error })
+    throw error
+  }
+
+  const readWhole = async (first: number, count: number, out: Uint8Array): Promise<void> => {
+    for (const i of await readPart(first, count, out)) {
+      const piece = out.subarray(i * blockSize, (i + 1) * blockSize).fill(0)
+      await readAgain(first + i, piece)
+    }
+  }
+
+  return {
+    async readBlocks(first, count) {
+      const out = allocate(count * blockSize)
+      const toLeafEnd = NODE_ENTRIES - (first % NODE_ENTRIES)
+      if (count <= toLeafEnd) {
+        await readWhole(first, count, out)
+        return out
+      }
+      const parts: Promise<void>[] = []
+      for (let block = first, end = first + count; block < end; ) {
+        const part = Math.min(end - block, NODE_ENTRIES - (block % NODE_ENTRIES))
+        const at = (block - first) * blockSize
+        parts.push(readWhole(block, part, out.subarray(at, at + part * blockSize)))
+        block += part
+      }
+      await Promise.all(parts)
+      return out
+    },
+  }
+}
+
+/** VOL-7.5. @returns undefined when it is not authentic */
+export function openBlock(
+  { keys }: Core,
+  block: number,
+  entries: Uint8Array,
+  at: number,
+  ciphertext: Uint8Array,
+): Uint8Array | undefined {
+  const { epoch, counter, tag } = readEntry(entries, at)
+  return keys.open(Domain.block, { epoch, counter }, keys.blockAad(block), ciphertext, tag)
+}
+
+/** Ciphertext of neighbours on one side; shorter where the file ends, or is absent. */
+export async function readData(core: Core, side: Side, first: number, count: number): Promise<Uint8Array> {
+  const { blockSize } = core.geometry
+  const found = core.files.find(dataName(side))
+  const file = found instanceof Promise ? await found : found
+  if (file === undefined) return allocate(0)
+  const bytes = new Uint8Array(count * blockSize)
+  const length = await file.read(bytes, first * blockSize)
+  return length === bytes.length ? bytes : bytes.subarray(0, length)
+}
+
+// --- internal ---
+
+interface DataRead {
+  readonly from: number
+  readonly to: number
+  readonly side: Side
+}
+
+/** @param onDisk 0 for a block that is not read, else 1 and its side */
+function planReads(onDisk: Uint8Array): DataRead[] {
+  const reads: DataRead[] = []
+  for (let from = 0, to = 0; from < onDisk.length; from = to) {
+    for (to = from + 1; to < onDisk.length && onDisk[to] === onDisk[from]; ) to++
+    if (onDisk[from] !== 0) reads.push({ from, to, side: (onDisk[from]! - 1) as Side })
+  }
+  if (reads.length <= MAX_RUNS) return reads
+  return ([0, 1] as const).flatMap((side) => {
+    const from = onDisk.indexOf(side + 1)
+    return from < 0 ? [] : [{ from, to: onDisk.lastIndexOf(side + 1) + 1, side }]
+  })
+}
+
+async function entryOf(core: Core, block: number): Promise<Uint8Array> {
+  const leaf = await core.map.leaf(block)
+  const at = (block % NODE_ENTRIES) * ENTRY_LENGTH
+  return leaf === null ? allocate(ENTRY_LENGTH) : copyBytes(leaf.entries.subarray(at, at + ENTRY_LENGTH))
+}
