@@ -5,6 +5,7 @@ import { Upload } from "@aws-sdk/lib-storage"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { CommitmentPolicy } from "../../src/core/index.ts"
 import { LocalKms } from "../../src/local-kms/index.ts"
+import { EncryptedS3Client } from "../../src/s3/index.ts"
 import {
   findEnvelope,
   INSTRUCTION_FILE_METADATA,
@@ -16,6 +17,7 @@ import {
   type S3ecKey,
   type S3ecOptions,
   s3ecAesKey,
+  s3ecBucketKey,
   s3ecKmsKey,
   s3ecRsaKey,
   sealedStream,
@@ -230,6 +232,45 @@ python(`Objects between this library and the S3 Encryption Client for Python 4.0
       expect((await errorOf(() => ask(kms, Key, "V3", { mode: "get" }))).message).toMatch(/^peer: /)
     })
   }
+
+  test("EncryptedS3Client writes for it, and reads what it wrote, in one request and in parts", async () => {
+    const kms = kmsAt["the embedded KMS"]!
+    for (const instructionFile of [false, true]) {
+      await using client = new EncryptedS3Client({
+        client: s3,
+        format: "s3ec",
+        s3ec: { key: s3ecKmsKey(kms), instructionFile },
+        encryptionContext: context,
+        partSize: PART_SIZE,
+      })
+      for (const length of [0, 1, 16 * MIB + 7]) {
+        const [here, there] = [newKey(), newKey()]
+        await client.send(new PutObjectCommand({ Bucket, Key: here, Body: pattern(length) }))
+        same(await ask(kms, here, "V3", { mode: "get" }), pattern(length))
+        const inParts = newKey()
+        const params = { Bucket, Key: inParts, Body: Buffer.from(pattern(length)) }
+        await new Upload({ client, partSize: PART_SIZE, params }).done()
+        same(await ask(kms, inParts, "V3", { mode: "get" }), pattern(length))
+        const body = Buffer.from(pattern(length)).toString("base64")
+        await ask(kms, there, "V3", { mode: "put", body, ...(length > MIB && { partSize: PART_SIZE }) })
+        for (const Key of [here, inParts, there]) {
+          const { Body, ContentLength } = await client.send(new GetObjectCommand({ Bucket, Key }))
+          expect(ContentLength).toBe(length)
+          same(await Body!.transformToByteArray(), pattern(length))
+        }
+      }
+    }
+  })
+
+  test("objects of one data key are read as any other", async () => {
+    const kms = kmsAt["the embedded KMS"]!
+    using key = s3ecBucketKey(s3ecKmsKey(kms), { maxAgeSeconds: 60 })
+    for (const length of [0, 1, 1000]) {
+      const Key = newKey()
+      await put(Key, pattern(length), { key }, { encryptionContext: context })
+      same(await ask(kms, Key, "V3", { mode: "get" }), pattern(length))
+    }
+  })
 
   test("another context, a flipped bit and the wrong policy are refused on both sides", async () => {
     const kms = kmsAt["the embedded KMS"]!
