@@ -31,8 +31,9 @@ export function publish(record) {
   const written = [REFERENCE, ...drawCharts(reference, CHARTS)]
   for (const path of DOCUMENTS.filter((document) => existsSync(document))) {
     const text = readFileSync(path, "utf8")
-    const filled = text.replace(BLOCK, (_, begin, how, part, pattern, end) => {
+    const filled = text.replace(BLOCK, (block, begin, how, part, pattern, end) => {
       const chosen = rows.filter((row) => row.part === part && (!pattern || new RegExp(pattern).test(row.measure)))
+      if (chosen.length === 0) return block
       return `${begin}\n${TABLES[how](chosen)}\n${end}`
     })
     if (filled === text) continue
@@ -44,7 +45,8 @@ export function publish(record) {
 
 const BLOCK = /(<!-- figures: (list|matrix) ([a-z]+)(?: (.+?))? -->)[\s\S]*?(<!-- \/figures -->)/g
 
-const rounded = (_key, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value)
+const rounded = (_key, value) =>
+  typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value
 
 const cells = (...texts) => `| ${texts.join(" | ")} |`
 
