@@ -8,8 +8,8 @@ const help = {
   verify: "compare the trail with what the KMS wrote",
   digest: "sign what the trail holds now; keep the output elsewhere, for audit verify --digest",
   publicKey: "print the key that verifies digests and delivered files (PEM)",
-  deliver: "write what is new into a folder, as CloudTrail log files with signed digest files",
-  verifyDelivery: "check delivered files with the public key",
+  deliver: "write what is new into a folder or s3://BUCKET/PREFIX, as CloudTrail log files with signed digest files",
+  verifyDelivery: "check what was delivered to a folder or s3://BUCKET/PREFIX with the public key",
   cost: "say what AWS KMS costs",
   estimate: "what a workload would cost in a month",
 }
@@ -26,6 +26,11 @@ Examples:
   digest: `Examples:
   envelope audit digest > /safe/digest.json
   envelope audit verify --digest /safe/digest.json`,
+  deliver: `In a bucket the files are encrypted, as envelope s3 put encrypts.
+
+Examples:
+  envelope audit deliver /var/log/kms
+  envelope audit deliver s3://logs/kms/ --encrypt-key alias/logs`,
   verifyDelivery: `Examples:
   envelope audit public-key > audit.pem
   envelope audit verify-delivery /var/log/kms --public-key audit.pem`,
@@ -50,10 +55,10 @@ export function addAuditCommands(program: Command): void {
   operator(command(audit, "public-key", help.publicKey)).action(async (_options, made) =>
     (await load()).auditPublicKeyCommand(made.optsWithGlobals()),
   )
-  operator(command(audit, "deliver <folder>", help.deliver)).action(async (folder, _options, made) =>
-    (await load()).auditDeliverCommand(folder, made.optsWithGlobals()),
-  )
-  operator(command(audit, "verify-delivery <folder>", help.verifyDelivery, after.verifyDelivery))
+  inBucket(operator(command(audit, "deliver <folder>", help.deliver, after.deliver)))
+    .option("--encrypt-key <key>", "key of the embedded KMS for the files in a bucket (default: alias/default)")
+    .action(async (folder, _options, made) => (await load()).auditDeliverCommand(folder, made.optsWithGlobals()))
+  inBucket(operator(command(audit, "verify-delivery <folder>", help.verifyDelivery, after.verifyDelivery)))
     .option("--public-key <file>", "the key (PEM), instead of asking the embedded KMS")
     .action(async (folder, _options, made) => (await load()).auditVerifyDeliveryCommand(folder, made.optsWithGlobals()))
 }
@@ -89,6 +94,12 @@ export function addCostCommands(program: Command): void {
 }
 
 // --- internal ---
+
+/** The place may be s3://BUCKET/PREFIX. */
+const inBucket = (made: Command): Command =>
+  made
+    .option("--endpoint <url>", "for s3://: a server other than AWS (default: AWS_ENDPOINT_URL_S3)")
+    .option("--region <region>", "for s3://: the Region of the bucket (default: that of the AWS SDK)")
 
 const search = (made: Command): Command =>
   made

@@ -82,6 +82,24 @@ export const failureClasses = {
   },
   auditChanged: { exitCode: 24, description: "the audit trail, or what was delivered of it, was changed" },
   badPolicy: { exitCode: 25, description: "a policy is malformed, or lint found an error in it" },
+  s3Refused: { exitCode: 30, description: "S3 refused a request, or there is no such object" },
+  s3Unreachable: {
+    exitCode: 31,
+    description: "S3 cannot be reached: network, credentials, or a package that is not installed",
+  },
+  notEncrypted: {
+    exitCode: 32,
+    description: "the object is not encrypted",
+    codes: ["NotEncrypted"],
+    hint: "envelope s3 head shows what it is, envelope s3 encrypt brings it under the envelope",
+  },
+  objectChanged: {
+    exitCode: 33,
+    description: "the object was replaced while it was read or written",
+    codes: ["ObjectChanged", "UploadState"],
+  },
+  s3Findings: { exitCode: 34, description: "the audit of a bucket found what it was to rule out" },
+  s3Incomplete: { exitCode: 35, description: "some objects could not be migrated" },
   interrupted: { exitCode: 130, description: "ended by a signal (128 + its number: 130 is Ctrl-C, 143 SIGTERM)" },
   brokenPipe: { exitCode: 141, description: "whoever read the output went away" },
 } as const satisfies Readonly<Record<string, FailureClass>>

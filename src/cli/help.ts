@@ -1,6 +1,6 @@
 import { type FailureClass, failureClasses } from "./failures.ts"
 
-export const commandGroups = { messages: "Messages:", keys: "Keys:", server: "The embedded KMS:" }
+export const commandGroups = { messages: "Messages:", objects: "Objects:", keys: "Keys:", server: "The embedded KMS:" }
 
 export const help = {
   program: `Encrypts files and streams with envelope encryption: a data key of their own for each, wrapped by a KMS key.
@@ -118,6 +118,7 @@ export const environmentHelp = `Environment:
   ENVELOPE_KEY             where encrypt is given no --key
   ENVELOPE_KMS_PASSPHRASE  encrypts the embedded KMS's keys, instead of a root key file
   ENVELOPE_KMS_ROOT_KEY    the root key file, instead of root.key in the embedded KMS's folder
+  ENVELOPE_S3_CONFIG       the file with the default encryption of buckets
   ENVELOPE_DEBUG=1         shows where an error comes from
 `
 

@@ -27,8 +27,12 @@ export interface DecryptionKeys {
  * The keyring that unwraps. The keys of the embedded KMS are all the user's own, so without `--key` any of them may
  * decrypt. Elsewhere a message could name a stranger's key, so the user says whose.
  */
-export const decryptionKeyring = async (kms: Kms, message: Inspected, given: DecryptionKeys): Promise<Keyring> =>
-  onlyItsOwn(kms, await chooseKeyring(kms, message, given))
+export const decryptionKeyring = (kms: Kms, message: Inspected, given: DecryptionKeys): Promise<Keyring> =>
+  readingKeyring(kms, keyArns(message), given)
+
+/** @param arns of the KMS keys that the message or object names */
+export const readingKeyring = async (kms: Kms, arns: readonly string[], given: DecryptionKeys): Promise<Keyring> =>
+  onlyItsOwn(kms, await chooseKeyring(kms, arns, given))
 
 /** An alias or key id does not say which key it stands for: KMS tells. */
 export async function keyArn(kms: Kms, key: string): Promise<string> {
@@ -46,7 +50,7 @@ export function checkKey(kms: Kms, key: string): string {
 
 // --- internal ---
 
-async function chooseKeyring(kms: Kms, message: Inspected, given: DecryptionKeys): Promise<Keyring> {
+async function chooseKeyring(kms: Kms, named: readonly string[], given: DecryptionKeys): Promise<Keyring> {
   const { key: keys, account: accounts } = given
   if (keys !== undefined && accounts !== undefined) throw usageError("give --key or --account, not both")
   if (keys !== undefined) {
@@ -57,10 +61,10 @@ async function chooseKeyring(kms: Kms, message: Inspected, given: DecryptionKeys
   const region = kms.address.kind === "aws" && kms.address.region ? { region: kms.address.region } : {}
   const isAny = accounts?.includes("any") ?? kms.address.kind === "local"
   if (isAny) return kmsDiscoveryKeyring({ client, allowAnyAccount: true, ...region })
-  if (accounts === undefined) throw whoseKey(kms, message)
+  if (accounts === undefined) throw whoseKey(kms, named)
   const bad = accounts.find((account) => !/^\d{12}$/.test(account))
   if (bad !== undefined) throw usageError(`'${bad}' is no AWS account`, "--account takes twelve digits, or any")
-  const partition = partitionOf(message)
+  const partition = partitionOf(named)
   return kmsDiscoveryKeyring({ client, filter: { partition, accountIds: accounts }, ...region })
 }
 
@@ -91,8 +95,7 @@ async function defaultKeys(kms: Kms): Promise<string[]> {
 
 const keyArns = ({ wrappedKeys }: Inspected): string[] => wrappedKeys.flatMap(({ keyArn }) => keyArn ?? [])
 
-function whoseKey(kms: Kms, message: Inspected): CliError {
-  const arns = keyArns(message)
+function whoseKey(kms: Kms, arns: readonly string[]): CliError {
   const account = KEY_ARN.exec(arns[0] ?? "")?.[1] ?? "ACCOUNT"
   return usageError(
     `the message names ${arns.join(", ")}: is that a key you trust?`,
@@ -101,4 +104,4 @@ function whoseKey(kms: Kms, message: Inspected): CliError {
 }
 
 /** Messages with keys of several partitions do not exist in practice: credentials belong to one. */
-const partitionOf = (message: Inspected): string => /^arn:([^:]+):/.exec(keyArns(message)[0] ?? "")?.[1] ?? "aws"
+const partitionOf = (arns: readonly string[]): string => /^arn:([^:]+):/.exec(arns[0] ?? "")?.[1] ?? "aws"

@@ -1,5 +1,6 @@
 import type { KmsClient } from "../core/index.ts"
 import type { KmsClientSource } from "../keyrings/index.ts"
+import type { ServiceHandle } from "../local-kms/index.ts"
 import { formatKmsAddress, type KmsAddress } from "./kms-address.ts"
 import { openStore } from "./local-store.ts"
 import { isMissingPackage, missingPackage } from "./packages.ts"
@@ -11,8 +12,12 @@ export interface Kms {
   readonly name: string
   /** For a keyring over these keys: each key's own Region where the ARNs say it. */
   clientFor(keyIds: readonly string[]): KmsClientSource
+  /** The client of a key's Region, where its ARN says it. */
+  client(keyId?: string): KmsClient
   /** One request, for instance `send("DescribeKey", { KeyId })`. The output is the AWS SDK's. */
   send<T>(operation: string, input: object): Promise<T>
+  /** Of the embedded KMS: acting as an AWS service, for the account given. */
+  readonly service?: { readonly s3: ServiceHandle; readonly accountRoot: string }
   close(): Promise<void>
 }
 
@@ -31,13 +36,14 @@ export const openKms = (address: KmsAddress, options: OpenKmsOptions = {}): Prom
 // --- internal ---
 
 interface Clients {
+  readonly service?: Kms["service"]
   /** `undefined`: the default Region. */
   inRegion(region: string | undefined): KmsClient
   makeCommand(operation: string, input: object): unknown
   close(): Promise<void>
 }
 
-function createKms(address: KmsAddress, { inRegion, makeCommand, close }: Clients): Kms {
+function createKms(address: KmsAddress, { inRegion, makeCommand, service, close }: Clients): Kms {
   const clients = new Map<string | undefined, KmsClient>()
   const find = (region: string | undefined): KmsClient => {
     const client = clients.get(region) ?? inRegion(region)
@@ -47,11 +53,13 @@ function createKms(address: KmsAddress, { inRegion, makeCommand, close }: Client
   return {
     address,
     name: formatKmsAddress(address),
+    client: (keyId) => find(regionOf(keyId)),
     clientFor: (keyIds) => (keyIds.every(regionOf) ? (region) => find(region) : find(undefined)),
     send(operation, input) {
       const { KeyId, TargetKeyId } = input as { KeyId?: string; TargetKeyId?: string }
       return find(regionOf(KeyId ?? TargetKeyId)).send(makeCommand(operation, input))
     },
+    ...(service !== undefined && { service }),
     close,
   }
 }
@@ -64,6 +72,7 @@ async function openLocal(address: KmsAddress & { kind: "local" }, options: OpenK
   return createKms(address, {
     inRegion: (region) => kms.directClient(region === undefined ? {} : { region }),
     makeCommand: (operation, input) => ({ input, constructor: { name: `${operation}Command` } }),
+    service: { s3: kms.service("s3"), accountRoot: `arn:aws:iam::${kms.accountId}:root` },
     close: () => kms.close(),
   })
 }

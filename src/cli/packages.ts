@@ -8,8 +8,13 @@ export function isMissingPackage(error: unknown): boolean {
 }
 
 /** lmdb and the AWS SDK are optional, because only the command and tests need both. */
-export const missingPackage = (what: string, name: string, cause: unknown): CliError =>
-  new CliError("kmsUnreachable", `${what} takes the package ${name}, which is not installed`, {
+export const missingPackage = (
+  what: string,
+  name: string,
+  cause: unknown,
+  failure: "kmsUnreachable" | "s3Unreachable" = "kmsUnreachable",
+): CliError =>
+  new CliError(failure, `${what} takes the package ${name}, which is not installed`, {
     hint: `npm install ${name}, beside kms-envelope (with -g where that was installed with -g)`,
     cause,
   })

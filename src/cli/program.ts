@@ -9,6 +9,7 @@ import { setQuiet } from "./messages.ts"
 import { addOperatorCommands } from "./operator-commands.ts"
 import { collect, limitNames, parseFrameLength, parseHmac, parseLimit, parsePolicy, policyNames } from "./options.ts"
 import { addPolicyCommands } from "./policy-commands.ts"
+import { addS3Commands } from "./s3-commands.ts"
 
 /** The command tree. Each command's code is loaded when it is called, so that `--help` and mistakes answer at once. */
 export function createProgram(): Command {
@@ -24,6 +25,7 @@ export function createProgram(): Command {
     .hook("preAction", (_program, command) => setQuiet(command.optsWithGlobals().quiet === true))
   program.addHelpCommand(new Command("help").argument("[command]").description(help.help).helpGroup("Help:"))
   addMessageCommands(program)
+  addObjectCommands(program)
   addKeyCommands(program)
   addAliasCommands(program)
   addGrantCommands(program)
@@ -55,6 +57,11 @@ function addMessageCommands(program: Command): void {
   rewriting(command(program, "reencrypt [file]", help.reencrypt, after.reencrypt)).action(async (file, options) =>
     (await import("./commands/reencrypt.ts")).reencryptCommand(file, options),
   )
+}
+
+function addObjectCommands(program: Command): void {
+  program.commandsGroup(commandGroups.objects)
+  addS3Commands(program)
 }
 
 function addKeyCommands(program: Command): void {

@@ -34,7 +34,7 @@ async function makeBundle(bundle: string): Promise<void> {
     platform: "node",
     format: "esm",
     target: "node20",
-    external: ["lmdb", "@aws-sdk/client-kms"],
+    external: ["lmdb", "@aws-sdk/client-kms", "@aws-sdk/client-s3"],
     logLevel: "error",
     plugins: [builtinModules],
   })

@@ -33,6 +33,7 @@ export const nodeCrypto: Readonly<Record<string, string>> = {
   "cli/temporary.ts": "names of temporary files",
   "keyrings/cache-ids.ts": "digests, under which a cache files its entries",
   "keyrings/wrap-count.ts": "HMAC, to count by key without keeping it",
+  "s3/audit/inventory.ts": "MD5, by which the manifest of an S3 Inventory names its files",
 }
 
 /** Every TypeScript file under `src`, by its path in it, with its text. */

@@ -1,13 +1,24 @@
 import { readFile } from "node:fs/promises"
-import type { AuditEvent, EventQuery, LocalKms, SignedDigest } from "../../local-kms/index.ts"
+import type {
+  AuditEvent,
+  DeliveryReport,
+  DeliverySink,
+  DeliverySource,
+  EventQuery,
+  LocalKms,
+  SignedDigest,
+} from "../../local-kms/index.ts"
 import { contextOptions } from "../context.ts"
 import { CliError, ioError, isErrno, usageError } from "../failures.ts"
 import { print } from "../fd.ts"
 import { keyArn } from "../keys.ts"
 import { openKms } from "../kms.ts"
-import { withStore } from "../local-store.ts"
+import { openStore, storeFolder, withStore } from "../local-store.ts"
 import { note, noteMore } from "../messages.ts"
 import type { CommonOptions } from "../options.ts"
+import { isMissingPackage, missingPackage } from "../packages.ts"
+import type { LogBucketOptions } from "../s3-logs.ts"
+import { isS3Place } from "../s3-place.ts"
 import { formatTable, printable, toJson } from "../text.ts"
 
 export interface AuditListOptions extends CommonOptions {
@@ -76,29 +87,38 @@ export const auditPublicKeyCommand = (options: CommonOptions): Promise<void> =>
     await print(options.json ? toJson({ publicKey }) : publicKey)
   })
 
-export const auditDeliverCommand = (folder: string, options: CommonOptions): Promise<void> =>
+export const auditDeliverCommand = (place: string, options: LogBucketOptions): Promise<void> =>
   withStore(options.kms, {}, async (kms) => {
-    const delivery = await kms.deliverAudit(folder).catch((error: unknown) => {
-      throw isErrno(error) ? ioError(`cannot deliver to ${folder}`, error) : error
-    })
-    if (options.json) return print(toJson({ folder, ...delivery }))
+    const delivery = isS3Place(place)
+      ? await inBucket(kms, place, options, (bucket) => kms.deliverAudit(bucket))
+      : await kms.deliverAudit(place).catch((error: unknown) => {
+          throw isErrno(error) ? ioError(`cannot deliver to ${place}`, error) : error
+        })
+    if (options.json) return print(toJson({ folder: place, ...delivery }))
     const { events, logFiles } = delivery
     note(
       events === 0
-        ? `${folder} has everything already`
-        : `delivered ${count(events, "event")} in ${count(logFiles, "log file")} to ${folder}`,
+        ? `${place} has everything already`
+        : `delivered ${count(events, "event")} in ${count(logFiles, "log file")} to ${place}`,
     )
   })
 
 export async function auditVerifyDeliveryCommand(
   folder: string,
-  options: CommonOptions & { readonly publicKey?: string },
+  options: LogBucketOptions & { readonly publicKey?: string },
 ): Promise<void> {
   const publicKey = await readPublicKey(options)
   const { verifyDelivery } = await import("../../local-kms/index.ts")
-  const report = await verifyDelivery(folder, publicKey).catch((error: unknown) => {
-    throw isErrno(error) ? ioError(`cannot read ${folder}`, error) : error
-  })
+  let report: DeliveryReport
+  if (isS3Place(folder)) {
+    const verify = (bucket: DeliverySource) => verifyDelivery(bucket, publicKey)
+    const kms = await openStore(storeFolder(options.kms))
+    report = await inBucket(kms, folder, options, verify).finally(() => kms.close())
+  } else {
+    report = await verifyDelivery(folder, publicKey).catch((error: unknown) => {
+      throw isErrno(error) ? ioError(`cannot read ${folder}`, error) : error
+    })
+  }
   const { valid, events, logFiles, endTime, problems } = report
   if (options.json) await print(toJson(report))
   else if (!valid)
@@ -114,6 +134,19 @@ export async function auditVerifyDeliveryCommand(
 }
 
 // --- internal ---
+
+/** Its code, and with it the AWS SDK, is loaded when it is needed. */
+async function inBucket<T>(
+  kms: LocalKms,
+  place: string,
+  options: LogBucketOptions,
+  work: (bucket: DeliverySink) => Promise<T>,
+): Promise<T> {
+  const { withLogBucket } = await import("../s3-logs.ts").catch((error: unknown) => {
+    throw isMissingPackage(error) ? missingPackage("S3", "@aws-sdk/client-s3", error, "s3Unreachable") : error
+  })
+  return withLogBucket(kms, place, options, work)
+}
 
 async function readQuery(options: AuditListOptions): Promise<EventQuery> {
   const { event, principal, error, resource, since, until } = options

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto"
 import { EnvelopeError, type KmsClient } from "../../core/index.ts"
 import { callKms, parseKeyArn } from "../../keyrings/index.ts"
 import type { ObjectEnvelope } from "../s3ec/index.ts"
@@ -22,7 +21,7 @@ export function underKeyTeller({ keyArn, kms }: UnderKeyOptions): (seen: Seen) =
   if (parseKeyArn(keyArn) === undefined) throw new TypeError("keyArn must be the ARN of a KMS key")
   const answers = new Map<string, Promise<UnderKey>>()
   const ask = (envelope: ObjectEnvelope, client: KmsClient): Promise<UnderKey> => {
-    const id = createHash("sha256").update(envelope.wrappedKey).digest("base64")
+    const id = Buffer.from(envelope.wrappedKey).toString("base64")
     let answer = answers.get(id)
     if (answer === undefined) {
       answer = askKms(envelope, keyArn, client)

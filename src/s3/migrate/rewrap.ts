@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto"
 import { CopyObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3"
 import { type EncryptionContext, EnvelopeError, type KmsClient } from "../../core/index.ts"
 import { callKms, checkClient, kmsKeyring, parseKeyArn, parseKeyIdentifier } from "../../keyrings/index.ts"
@@ -103,8 +102,8 @@ const MOST_SHARED = 10_000
 function sharedRewraps({ kms, fromKeyArn }: RewrapObjectsOptions, toKeyArn: string): State["rewrapped"] {
   const results = new Map<string, Promise<RewrappedKey>>()
   return (envelope) => {
-    const hash = createHash("sha256").update(envelope.wrappedKey)
-    const id = hash.update(JSON.stringify(Object.entries(envelope.description).sort())).digest("base64")
+    const context = JSON.stringify(Object.entries(envelope.description).sort())
+    const id = `${Buffer.from(envelope.wrappedKey).toString("base64")} ${context}`
     const known = results.get(id)
     if (known !== undefined) return known
     const sourceKeyId = fromKeyArn === undefined ? {} : { sourceKeyId: fromKeyArn }
