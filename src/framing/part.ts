@@ -17,17 +17,24 @@ export interface BodyPart {
  * Seals one part of a body in slices. Each frame number must be sealed once: its iv is its number.
  *
  * @param before bytes that come before the first frame: the message's header, or nothing
- * @returns `before` and the frames, in memory of its own
+ * @param into memory to use again: a new allocation costs more than the cipher
+ * @returns `before` and the frames, in `into` where they fit, else in memory of their own
  * @throws RangeError for a part that does not end the message and is no multiple of the frame length
  */
-export async function sealPart(job: BodyJob, part: BodyPart, before: Uint8Array): Promise<Uint8Array> {
+export async function sealPart(
+  job: BodyJob,
+  part: BodyPart,
+  before: Uint8Array,
+  into?: Uint8Array,
+): Promise<Uint8Array> {
   const { suite, key, messageId, shape, signal } = job
   const { firstIndex, plaintext, final } = part
   const { frameLength } = shape
   const regularFrames = regularFramesOf(part, frameLength)
   const rest = plaintext.length - regularFrames * frameLength
   const length = regularFrames * (frameLength + REGULAR_OVERHEAD) + (final ? rest + FINAL_OVERHEAD : 0)
-  const out = allocateUnfilled(before.length + length)
+  const needed = before.length + length
+  const out = into !== undefined && into.length >= needed ? into.subarray(0, needed) : allocateUnfilled(needed)
   out.set(before)
   let at = before.length
   const sealer = bodySealer(suite, key, messageId, frameLength, firstIndex + 1)

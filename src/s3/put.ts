@@ -12,7 +12,7 @@ import { type Sending, uploading } from "./upload.ts"
 
 export type PutCall = Call<PutObjectCommandInput>
 
-/** S3-2.1: PutObject. @throws TypeError, and what `encrypt` throws, before anything is sent */
+/** OBJ-2.1: PutObject. @throws TypeError, and what `encrypt` throws, before anything is sent */
 export async function putObject(call: PutCall): Promise<PutObjectCommandOutput> {
   const { input } = call
   const target = writeTarget(call)
@@ -79,15 +79,17 @@ async function putLarge(
   const { settings } = call.session
   const writer = await target.open(plaintextLength)
   try {
+    const spare: Uint8Array[] = []
     const work = async (sending: Sending) => {
       const sizes = partSizes(settings, plaintextLength)
       for (let start = 0, last = false; !last; ) {
         const { size, mostAtOnce } = sizes.next()
         const plaintext = await reader.upTo(size)
         last = await reader.ended()
-        const sealed = await writer.seal(start, plaintext, last, call.signal)
+        const sealed = await writer.seal(start, plaintext, last, { signal: call.signal, into: spare.pop() })
         start += plaintext.length
-        await sending.part(sealed, mostAtOnce)
+        // Once S3 has answered for a part, nothing reads its bytes any more.
+        await sending.part(sealed, mostAtOnce, () => spare.push(sealed))
       }
       return sending.complete()
     }
@@ -99,7 +101,7 @@ async function putLarge(
   }
 }
 
-/** S3-4.6: the signature covers the bytes in their order, so a signed message is one stream, cut after it is sealed. */
+/** OBJ-4.6: the signature covers the bytes in their order, so a signed message is one stream, cut after it is sealed. */
 async function putSigned(
   call: PutCall,
   open: NonNullable<WriteTarget["stream"]>,

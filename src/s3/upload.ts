@@ -15,8 +15,12 @@ import { type Call, omit, pick, send, sharedInput } from "./call.ts"
 
 /** A multipart upload of our own making, behind one PutObject of the caller's. */
 export interface Sending {
-  /** Sends a part, or waits until there is room for it. Rejects with the first failure of any part. */
-  part(bytes: Uint8Array, mostAtOnce: number): Promise<void>
+  /**
+   * Sends a part, or waits until there is room for it. Rejects with the first failure of any part.
+   *
+   * @param sent called when S3 has the part
+   */
+  part(bytes: Uint8Array, mostAtOnce: number, sent?: () => void): Promise<void>
   complete(): Promise<PutObjectCommandOutput>
 }
 
@@ -60,7 +64,7 @@ export async function announcedChecksum(
 }
 
 /**
- * Uploads parts and puts them together with `work`; aborts the upload when that fails.
+ * Uploads parts and puts them together with `work`; aborts the upload when that fails (OBJ-4.7).
  *
  * @param metadata of the object, ours included
  */
@@ -100,12 +104,13 @@ function sendingTo(call: Call<PutObjectCommandInput>, UploadId: string, failed: 
   const underway = new Set<Promise<void>>()
   let failure: { error: unknown } | undefined
 
-  const sendPart = async (PartNumber: number, Body: Uint8Array): Promise<void> => {
+  const sendPart = async (PartNumber: number, Body: Uint8Array, done?: () => void): Promise<void> => {
     const algorithm = pick(input, ["ChecksumAlgorithm"])
     const command = new UploadPartCommand({ ...shared, ...algorithm, PartNumber, Body, ContentLength: Body.length })
     try {
       const output = await send<UploadPartCommandOutput>(call, command, { abortSignal: failed.signal })
       parts.push(completedPart(PartNumber, output))
+      done?.()
     } catch (error) {
       failure ??= { error }
       failed.abort(error)
@@ -120,9 +125,9 @@ function sendingTo(call: Call<PutObjectCommandInput>, UploadId: string, failed: 
 
   let next = 1
   return {
-    async part(bytes, mostAtOnce) {
+    async part(bytes, mostAtOnce, done) {
       await settle(mostAtOnce - 1)
-      const sent: Promise<void> = sendPart(next++, bytes).finally(() => underway.delete(sent))
+      const sent: Promise<void> = sendPart(next++, bytes, done).finally(() => underway.delete(sent))
       underway.add(sent)
     },
     async complete() {

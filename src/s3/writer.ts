@@ -15,12 +15,18 @@ export interface ObjectWriter {
   /** Parts but the last are a multiple of so many bytes. */
   readonly frameLength: number
   /**
-   * S3-4.1: the bytes of one part. Each frame is sealed at most once: call it once for each part, and keep the bytes
+   * OBJ-4.1: the bytes of one part. Each frame is sealed at most once: call it once for each part, and keep the bytes
    * for whoever sends them again.
    *
    * @param start where the part begins in the plaintext, a multiple of the frame length
+   * @param into memory that may be used again for the result
    */
-  seal(start: number, plaintext: Uint8Array, final: boolean, signal?: AbortSignal): Promise<Uint8Array>
+  seal(
+    start: number,
+    plaintext: Uint8Array,
+    final: boolean,
+    options?: { readonly signal?: AbortSignal | undefined; readonly into?: Uint8Array | undefined },
+  ): Promise<Uint8Array>
   /** Overwrites the key. */
   close(): void
 }
@@ -68,12 +74,10 @@ export async function openWriter(settings: Settings, request: WriteRequest): Pro
     return {
       describe: (metadata) => withMessageMetadata(metadata, facts),
       frameLength,
-      seal: (start, plaintext, final, signal) =>
-        sealPart(
-          { ...job, signal },
-          { firstIndex: start / frameLength, plaintext, final },
-          start === 0 ? header : none,
-        ),
+      seal(start, plaintext, final, { signal, into } = {}) {
+        const part = { firstIndex: start / frameLength, plaintext, final }
+        return sealPart({ ...job, signal }, part, start === 0 ? header : none, into)
+      },
       close: () => wipe(key),
     }
   } finally {

@@ -68,7 +68,27 @@ export function inFolder(folder: string): Keep {
   }
 }
 
-/** Several contents, one after the other. */
-export async function* joined(parts: readonly Content[]): AsyncGenerator<Uint8Array> {
-  for (const part of parts) yield* part.stream(0, part.size)
+/** Several contents, one after the other, left where they are. */
+export function joined(parts: readonly Content[]): Content {
+  const size = parts.reduce((sum, part) => sum + part.size, 0)
+  async function* pieces(start: number, end: number): AsyncGenerator<Uint8Array> {
+    let at = 0
+    for (const part of parts) {
+      const from = Math.max(0, start - at)
+      const to = Math.min(part.size, end - at)
+      if (from < to) yield* part.stream(from, to)
+      at += part.size
+    }
+  }
+  const stream = (start: number, end: number) => Readable.from(pieces(start, end), { objectMode: false })
+  return {
+    size,
+    stream,
+    async bytes() {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of pieces(0, size)) chunks.push(chunk)
+      return Buffer.concat(chunks)
+    },
+    replace: async (bytes) => memoryContent(bytes),
+  }
 }

@@ -88,7 +88,7 @@ const complete: Operation = async (exchange) => {
   checkWrite(currentOf(bucket, key), headers)
   const md5s = createHash("md5")
   for (const { md5 } of parts) md5s.update(Buffer.from(md5, "hex"))
-  const content = await exchange.keep(joined(parts.map((part) => part.content)))
+  const content = joined(parts.map((part) => part.content))
   const { uploadId, parts: _parts, initiated: _initiated, ...attributes } = upload
   const version = addVersion(bucket, {
     ...attributes,
