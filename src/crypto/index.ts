@@ -1,5 +1,5 @@
 export * from "./aead.ts"
-export { deriveMessageKeys, type MessageKeys } from "./derive.ts"
+export { deriveMessageKeys } from "./derive.ts"
 export * from "./key-wrap.ts"
 export * from "./keyed-digest.ts"
 export * from "./object-body.ts"

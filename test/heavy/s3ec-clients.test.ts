@@ -13,7 +13,6 @@ import {
   objectSealer,
   openedStream,
   planS3ec,
-  rewrapEnvelope,
   type S3ecKey,
   type S3ecOptions,
   s3ecAesKey,
@@ -24,7 +23,7 @@ import {
   sealObject,
 } from "../../src/s3/s3ec/index.ts"
 import { writeReferenceObject } from "../s3/s3ec/reference.ts"
-import { collect, streamOf } from "../s3/s3ec/support.ts"
+import { collect, rewrapEnvelope, streamOf } from "../s3/s3ec/support.ts"
 import { errorOf } from "../support/errors.ts"
 import { counting, pattern } from "../support/keys.ts"
 import {

@@ -5,6 +5,8 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
+/** Debian has it, npm has not. */
+const RUBY = "ruby"
 const python = path(".cache/s3ec/bin/python")
 
 /** Whether `scripts/install-python.sh .cache/s3ec scripts/s3ec-requirements.txt` has run. */
@@ -13,7 +15,7 @@ export const hasS3ecPython = existsSync(python)
 /** Whether Debian's `ruby-aws-sdk-s3` and `ruby-aws-sdk-kms` are there, or gems of that name. */
 export const hasS3ecRuby = ((): boolean => {
   try {
-    execFileSync("ruby", ["-e", 'require "aws-sdk-s3"; require "aws-sdk-kms"'], { stdio: "ignore" })
+    execFileSync(RUBY, ["-e", 'require "aws-sdk-s3"; require "aws-sdk-kms"'], { stdio: "ignore" })
     return true
   } catch {
     return false
@@ -30,7 +32,7 @@ export interface S3ecPeer {
 }
 
 export const startS3ecPython = (): S3ecPeer => startPeer(python, "test/heavy/s3ec_peer.py")
-export const startS3ecRuby = (): S3ecPeer => startPeer("ruby", "test/heavy/s3ec_peer.rb")
+export const startS3ecRuby = (): S3ecPeer => startPeer(RUBY, "test/heavy/s3ec_peer.rb")
 
 function startPeer(command: string, script: string): S3ecPeer {
   const child: ChildProcess = spawn(command, [path(script)], {

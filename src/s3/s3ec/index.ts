@@ -3,12 +3,9 @@ export { type S3ecBucketKeyOptions, s3ecBucketKey } from "./bucket-key.ts"
 export { checkReadable, type S3ecCallOptions } from "./content-key.ts"
 export type { ObjectEnvelope, WrapAlgorithm } from "./envelope.ts"
 export {
-  type EnvelopePlace,
   envelopePlace,
-  type FetchInstructionFile,
   findEnvelope,
   MAX_INSTRUCTION_FILE_LENGTH,
-  type ObjectMetadata,
   parseInstructionFile,
 } from "./find-envelope.ts"
 export {
@@ -22,15 +19,11 @@ export { type S3ecKmsKeyOptions, s3ecKmsDiscoveryKey, s3ecKmsKey } from "./kms-k
 export { openedStream, openObject, plaintextLengthOf } from "./open.ts"
 export { planS3ec, type S3ecOptions, type S3ecPlan, sesMail } from "./plan.ts"
 export { checkRangeReadable, openRange, type PlaintextRange, rangeToFetch } from "./range.ts"
-export { type RewrapOptions, type RewrappedKey, rewrapDataKey, rewrapEnvelope, withRewrappedKey } from "./rewrap.ts"
+export { type RewrappedKey, rewrapDataKey, withRewrappedKey } from "./rewrap.ts"
 export { type S3ecRsaKeyOptions, s3ecRsaKey } from "./rsa-key.ts"
 export {
-  checkPlaintextLength,
-  type ObjectSealer,
   objectSealer,
-  type SealedObject,
-  sealedObjectLength,
   sealedStream,
   sealObject,
 } from "./seal.ts"
-export { type WrittenEnvelope, withEnvelope, withoutEnvelope } from "./write-envelope.ts"
+export { withEnvelope, withoutEnvelope } from "./write-envelope.ts"

@@ -28,10 +28,12 @@ export interface RewrappedKey {
 }
 
 /**
- * One ReEncrypt: moves a data key to another KMS key without it ever leaving KMS. The result serves every object of the
- * same wrapped key.
+ * CSE-9.3: moves a data key to another KMS key with one ReEncrypt, without it ever leaving KMS. The result serves every
+ * object of the same wrapped key.
  *
- * @throws what `rewrapEnvelope` throws
+ * @throws TypeError for a client or key id that is none, and for reserved names in the context
+ * @throws EnvelopeError `NoMatchingKey` for an object of a raw key, `UnsupportedFormat` for a new context for the legacy
+ * `kms`, `KmsError`, and the signal's reason
  */
 export async function rewrapDataKey(envelope: ObjectEnvelope, options: RewrapOptions): Promise<RewrappedKey> {
   const { client, signal } = options
@@ -55,19 +57,7 @@ export async function rewrapDataKey(envelope: ObjectEnvelope, options: RewrapOpt
   return { wrappedKey: takeCiphertext("ReEncrypt", response), description, sourceKeyArn, keyArn }
 }
 
-/**
- * CSE-9.3: moves an object to another KMS key with one ReEncrypt, without its data key ever leaving KMS. The body stays
- * as it is; replace the object's metadata, or the instruction file, by what comes back.
- *
- * @throws TypeError for a client or key id that is none, and for reserved names in the context
- * @throws EnvelopeError `NoMatchingKey` for an object of a raw key, `UnsupportedFormat` for a new context for the legacy
- * `kms`, `KmsError`, and the signal's reason
- */
-export async function rewrapEnvelope(envelope: ObjectEnvelope, options: RewrapOptions): Promise<WrittenEnvelope> {
-  return withRewrappedKey(envelope, await rewrapDataKey(envelope, options))
-}
-
-/** The envelope of an object of the data key. */
+/** What replaces the metadata, or the instruction file, of an object of the data key; its body stays. */
 export const withRewrappedKey = (
   envelope: ObjectEnvelope,
   { wrappedKey, description }: RewrappedKey,

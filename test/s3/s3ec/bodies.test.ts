@@ -1,14 +1,8 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import {
-  checkPlaintextLength,
-  objectSealer,
-  openObject,
-  plaintextLengthOf,
-  planS3ec,
-  sealedObjectLength,
-} from "../../../src/s3/s3ec/index.ts"
+import { objectSealer, openObject, plaintextLengthOf, planS3ec } from "../../../src/s3/s3ec/index.ts"
 import { MAX_PLAINTEXT_LENGTH } from "../../../src/s3/s3ec/plan.ts"
+import { checkPlaintextLength, sealedObjectLength } from "../../../src/s3/s3ec/seal.ts"
 import { codeOf, errorOf } from "../../support/errors.ts"
 import { counting, pattern } from "../../support/keys.ts"
 import { writeReferenceObject } from "./reference.ts"

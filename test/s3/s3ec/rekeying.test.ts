@@ -1,12 +1,5 @@
 import { describe, expect, test } from "vitest"
-import {
-  findEnvelope,
-  newInstructionFile,
-  planS3ec,
-  rewrapEnvelope,
-  type S3ecOptions,
-  s3ecRsaKey,
-} from "../../../src/s3/s3ec/index.ts"
+import { findEnvelope, newInstructionFile, planS3ec, type S3ecOptions, s3ecRsaKey } from "../../../src/s3/s3ec/index.ts"
 import { recorder } from "../../keyrings/kms-world.ts"
 import { codeOf, errorOf } from "../../support/errors.ts"
 import { counting, pattern } from "../../support/keys.ts"
@@ -20,6 +13,7 @@ import {
   kmsKey,
   otherPair,
   read,
+  rewrapEnvelope,
   rsaKey,
   type StoredObject,
   text,

@@ -6,6 +6,7 @@ import {
   type ObjectEnvelope,
   openObject,
   planS3ec,
+  rewrapDataKey,
   type S3ecCallOptions,
   type S3ecKey,
   type S3ecOptions,
@@ -13,6 +14,7 @@ import {
   s3ecKmsKey,
   s3ecRsaKey,
   sealObject,
+  withRewrappedKey,
 } from "../../../src/s3/s3ec/index.ts"
 import { createWorld, type Recorder, recorder } from "../../keyrings/kms-world.ts"
 import { counting } from "../../support/keys.ts"
@@ -23,7 +25,7 @@ export const pair = generateKeyPairSync("rsa", { modulusLength: 2048 })
 export const otherPair = generateKeyPairSync("rsa", { modulusLength: 2048 })
 
 export const world = await createWorld()
-export const kmsClient: Recorder = recorder(world.home)
+const kmsClient: Recorder = recorder(world.home)
 
 /** Reads everything there is. */
 export const ALL = {
@@ -76,6 +78,10 @@ export const write = (plaintext: Uint8Array, options: S3ecOptions, call: S3ecCal
   sealObject(planS3ec(options), plaintext, call)
 
 export const text = (value: string): Uint8Array => new TextEncoder().encode(value)
+
+/** An object under another KMS key. */
+export const rewrapEnvelope = async (envelope: ObjectEnvelope, options: Parameters<typeof rewrapDataKey>[1]) =>
+  withRewrappedKey(envelope, await rewrapDataKey(envelope, options))
 
 /** Metadata with names set, or taken out where the value is undefined. */
 export function changed(
