@@ -42,7 +42,7 @@ export interface BucketKeyKeyringOptions extends Pick<CachingKeyringOptions, "ma
   readonly contextKeys?: readonly string[]
 }
 
-/** S3-7.3: the provider id of wrapped keys that a bucket key made. */
+/** OBJ-7.3: the provider id of wrapped keys that a bucket key made. */
 export const BUCKET_KEY_NAMESPACE = "kms-envelope/bucket-key"
 
 const ARN_PAIR = "aws:s3:arn"
@@ -131,7 +131,7 @@ interface State {
   readonly scope: Scope
 }
 
-/** S3-7.1: what KMS binds a bucket key to. @returns undefined where the context does not say which bucket it is */
+/** OBJ-7.1: what KMS binds a bucket key to. @returns undefined where the context does not say which bucket it is */
 function bucketContext({ bucketArn, contextKeys }: Scope, context: EncryptionContext): EncryptionContext | undefined {
   const arn = bucketArn ?? context[ARN_PAIR]?.split("/", 1)[0]
   if (arn === undefined) return undefined
@@ -174,7 +174,7 @@ const materialsUnder = (bucketKey: EncryptionMaterials, request: MaterialsReques
     request,
   )
 
-/** S3-7.2: the object's data key, wrapped under the bucket key with the object's whole context. */
+/** OBJ-7.2: the object's data key, wrapped under the bucket key with the object's whole context. */
 async function wrapUnder(bucketKey: EncryptionMaterials, request: WrapRequest): Promise<WrapResult> {
   if (bucketKey.wrappedKeys.length > MOST_WRAPPED_KEYS) {
     throw new EnvelopeError("LimitExceeded", `a bucket key has at most ${MOST_WRAPPED_KEYS} wrapped keys`)
@@ -259,7 +259,7 @@ async function unwrapUnder(
   }
 }
 
-/** S3-7.4: the ARN of the KMS key, a number sign, the wrapped bucket key in base64. */
+/** OBJ-7.4: the ARN of the KMS key, a number sign, the wrapped bucket key in base64. */
 function keyNameOf({ providerId, providerInfo, ciphertext }: WrappedKey): string {
   const arn = providerId === KMS_PROVIDER_ID ? fromUtf8(providerInfo) : undefined
   if (arn === undefined) {

@@ -60,8 +60,6 @@ const SHARED = [
   "SSECustomerKeyMD5",
 ] as const
 
-export type SharedInput = Partial<Record<(typeof SHARED)[number], string>>
-
 export const sharedInput = (input: object): { Bucket: string; Key: string } =>
   pick(input as Record<string, unknown>, SHARED) as { Bucket: string; Key: string }
 

@@ -39,7 +39,7 @@ export type ChoiceName = "off" | "awsOwnedKey" | "awsManagedKey" | "kmsKeyId" | 
 const NAMES: readonly ChoiceName[] = ["off", "awsOwnedKey", "awsManagedKey", "kmsKeyId", "customerKey", "keyring"]
 
 /**
- * S3-6.1: the one choice that was made, if any.
+ * OBJ-6.1: the one choice that was made, if any.
  *
  * @throws TypeError for two choices on one object, and for what is no choice
  */
@@ -77,7 +77,7 @@ function checkValue(name: ChoiceName, value: unknown): void {
   }
 }
 
-/** S3-6.4: the provider id of data keys under a customer-provided key. */
+/** OBJ-6.4: the provider id of data keys under a customer-provided key. */
 export const CUSTOMER_KEY_NAMESPACE = "kms-envelope/customer-key"
 export const CUSTOMER_KEY_NAME = "customer-key"
 
@@ -93,7 +93,7 @@ export interface EncryptionRule {
   readonly encryption: EncryptionChoice
 }
 
-/** S3-6.2: the rule for an object, by the longest prefix. */
+/** OBJ-6.2: the rule for an object, by the longest prefix. */
 export function ruleFor(rules: readonly EncryptionRule[], bucket: string, key: string): EncryptionRule | undefined {
   let found: EncryptionRule | undefined
   for (const rule of rules) {

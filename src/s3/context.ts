@@ -23,7 +23,7 @@ export const objectArn = ({ bucket, key }: ObjectPlace, partition = "aws"): stri
 export const bucketArn = (bucket: string, partition = "aws"): string => `arn:${partition}:s3:::${bucket}`
 
 /**
- * S3-3.1: the pairs that bind an object to its place.
+ * OBJ-3.1: the pairs that bind an object to its place.
  *
  * @throws TypeError for an access point where the ARN is asked for: the object has another ARN by the bucket's own name
  */

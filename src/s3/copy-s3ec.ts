@@ -13,7 +13,7 @@ import { s3ecCall } from "./target.ts"
 const MAX_COPY = 5 * 1024 ** 3
 
 /**
- * S3-2.7: a copy within S3, for an object of the S3 Encryption Client whose wrapped key is in its metadata and whose
+ * OBJ-2.7: a copy within S3, for an object of the S3 Encryption Client whose wrapped key is in its metadata and whose
  * context is the same there: the object reads at its new place as it did at the old one.
  *
  * @returns undefined for every other object, which is read and written again

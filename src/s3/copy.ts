@@ -48,7 +48,7 @@ const NOT_FOR_PUT = [
 ] as const
 
 /**
- * S3-2.5: CopyObject reads the source and writes another message, under a data key of its own and bound to its new
+ * OBJ-2.5: CopyObject reads the source and writes another message, under a data key of its own and bound to its new
  * place: a copy of the bytes would be refused there. Objects of the S3 Encryption Client that bind nothing are copied
  * within S3.
  */
@@ -93,7 +93,7 @@ export interface CopySource extends ObjectPlace {
 }
 
 /** `bucket/key`, encoded as in a URL, with or without a leading slash and a version. @throws TypeError */
-export function parseCopySource(text: string | undefined): CopySource {
+function parseCopySource(text: string | undefined): CopySource {
   const [, path, versionId] = /^\/?([^?]*)(?:\?versionId=(.*))?$/.exec(text ?? "") ?? []
   const slash = path?.indexOf("/") ?? -1
   if (path === undefined || slash < 1 || slash === path.length - 1 || path.startsWith("arn:")) {

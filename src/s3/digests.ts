@@ -8,7 +8,7 @@ const DIGESTS = [
 ] as const
 
 /**
- * S3-2.3: a digest that the caller computed is one of the plaintext, and S3 would compare it with the ciphertext's.
+ * OBJ-2.3: a digest that the caller computed is one of the plaintext, and S3 would compare it with the ciphertext's.
  * `ChecksumAlgorithm` may stay: the SDK computes that checksum of what is sent.
  *
  * @throws TypeError

@@ -53,7 +53,7 @@ function headOf({ shape }: BodyJob, expected: number, head: Uint8Array): FramePa
   }
 }
 
-/** S3-5.5: where the size of the object puts the final frame, and nowhere else, it must stand. */
+/** OBJ-5.5: where the size of the object puts the final frame, and nowhere else, it must stand. */
 function checkPlace({ regular, finalLength }: FrameRun, index: number, frame: FrameParts): void {
   const final = index === regular
   if (final && frame.kind !== "final") throw truncated("the object does not end with a final frame: it was cut")

@@ -33,7 +33,7 @@ const AT_ONCE = 4 * 1024 * 1024
 /** A gap that is cheaper to fetch than another request. */
 const GAP = 256 * 1024
 
-/** S3-5.2: the bytes of a range, from the frames that hold them. Restarts once when the object is replaced meanwhile. */
+/** OBJ-5.2: the bytes of a range, from the frames that hold them. Restarts once when the object is replaced meanwhile. */
 export async function getRange(call: GetCall, range: ByteRange): Promise<GetObjectCommandOutput> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -179,7 +179,7 @@ interface Runs {
   readonly apart: boolean
 }
 
-/** S3-5.3: the final frame is fetched where the range reaches it, where its length decides, and on request. */
+/** OBJ-5.3: the final frame is fetched where the range reaches it, where its length decides, and on request. */
 function runsFor(
   { own, session }: GetCall,
   asked: ByteRange,

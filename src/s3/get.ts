@@ -29,7 +29,7 @@ const AT_ONCE = 1024 * 1024
 /** Enough for the headers of most messages. */
 const FIRST_PEEK = 4 * 1024
 
-/** S3-2.2: GetObject. */
+/** OBJ-2.2: GetObject. */
 export async function getObject(call: GetCall): Promise<GetObjectCommandOutput> {
   const { input } = call
   if (input.PartNumber !== undefined) {
@@ -114,7 +114,7 @@ async function without(body: Readable, length: number): Promise<Readable> {
   return body
 }
 
-/** S3-4.6: nothing of a signed message is released before its signature. */
+/** OBJ-4.6: nothing of a signed message is released before its signature. */
 async function openSigned(
   call: GetCall,
   output: GetObjectCommandOutput,

@@ -12,7 +12,7 @@ import { beginReading, envelopeInfo, headerAt, plaintextInfo } from "./reading.t
 const FIRST_READ = 4 * 1024
 
 /**
- * S3-8.2: HeadObject. ContentLength is the plaintext's, by what the metadata say about the layout, which nothing
+ * OBJ-8.2: HeadObject. ContentLength is the plaintext's, by what the metadata say about the layout, which nothing
  * authenticates; of objects without our metadata, by the header at their start, for one more request.
  *
  * @throws EnvelopeError `NoMatchingKey` for an object under a customer-provided key, when that is not given
@@ -37,7 +37,7 @@ function withLength(output: HeadObjectCommandOutput, envelope: ObjectEnvelope): 
   return withEnvelopeInfo(told, envelope)
 }
 
-/** Reads the header, and opens it where a customer-provided key must prove itself (S3-6.4). */
+/** Reads the header, and opens it where a customer-provided key must prove itself (OBJ-6.4). */
 async function describeHeader(
   call: Call<HeadObjectCommandInput>,
   output: HeadObjectCommandOutput,

@@ -37,7 +37,7 @@ const stays = (keyring: Keyring): LeasedKeyring => ({ keyring, close: () => {} }
 
 const leased = (keyring: ClosableKeyring): LeasedKeyring => ({ keyring, close: () => keyring.close() })
 
-/** @throws TypeError for a choice that the options cannot serve (S3-6.3) */
+/** @throws TypeError for a choice that the options cannot serve (OBJ-6.3) */
 export function createKeys(settings: Settings): Keys {
   const { keyring, bucketKey, defaultEncryption } = settings
   const rings = new Map<unknown, Ring>()

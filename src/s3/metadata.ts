@@ -4,10 +4,10 @@ import { BUCKET_KEY_NAMESPACE } from "../keyrings/index.ts"
 import { CUSTOMER_KEY_NAME, CUSTOMER_KEY_NAMESPACE } from "./choices.ts"
 
 /**
- * S3-8.1: what an auditor reads without a key, in the user metadata of a `message` object. Nothing of it is trusted:
+ * OBJ-8.1: what an auditor reads without a key, in the user metadata of a `message` object. Nothing of it is trusted:
  * reading goes by the message alone.
  */
-export const META = {
+const META = {
   format: "envelope-format",
   suite: "envelope-suite",
   key: "envelope-key",
@@ -79,7 +79,7 @@ export interface ObjectEnvelope {
   readonly authenticated: boolean
 }
 
-/** S3-8.2: what the metadata say about an object of `size` bytes. @returns undefined for no `message` object */
+/** OBJ-8.2: what the metadata say about an object of `size` bytes. @returns undefined for no `message` object */
 export function describeMetadata(metadata: Metadata | undefined, size: number): ObjectEnvelope | undefined {
   const entries = Object.fromEntries(Object.entries(metadata ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
   if (entries[META.format] !== "message") return undefined

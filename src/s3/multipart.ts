@@ -62,7 +62,7 @@ export async function createUpload(
   }
 }
 
-/** UploadPart: held, or sealed and sent (S3-4.2). */
+/** UploadPart: held, or sealed and sent (OBJ-4.2). */
 export async function uploadPart(call: Call<UploadPartCommandInput>): Promise<UploadPartCommandOutput> {
   const { session, input } = call
   const upload = uploadOf(session.uploads, input.UploadId)
@@ -137,7 +137,7 @@ async function sendBytes(call: Call, PartNumber: number, part: SealedPart): Prom
   part.bytes = undefined
 }
 
-/** CompleteMultipartUpload: seals the last part with the final frame (S3-4.3). */
+/** CompleteMultipartUpload: seals the last part with the final frame (OBJ-4.3). */
 export async function completeUpload(
   call: Call<CompleteMultipartUploadCommandInput>,
 ): Promise<CompleteMultipartUploadCommandOutput> {

@@ -208,7 +208,7 @@ function readFormatsOf({ readFormats, s3ec }: EncryptedS3ClientOptions): Readonl
   return new Set(readFormats)
 }
 
-/** S3-9.1 */
+/** OBJ-9.1 */
 function* defaultFormats(s3ec: S3ecOptions | undefined): Generator<ReadFormat> {
   yield "message"
   yield "s3ec-v3"

@@ -14,7 +14,7 @@ export interface PartSizes {
 }
 
 /**
- * S3-4.5: of a known length, equal parts that are few enough. Of an unknown one, parts that grow fourfold every 2,000:
+ * OBJ-4.5: of a known length, equal parts that are few enough. Of an unknown one, parts that grow fourfold every 2,000:
  * from 8 MiB, 10,000 of them come to more than the 5 TiB that S3 takes. Growing parts share the memory of the first ones.
  */
 export function partSizes(

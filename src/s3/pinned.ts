@@ -1,7 +1,7 @@
 import { GetObjectCommand, type GetObjectCommandInput, type GetObjectCommandOutput } from "@aws-sdk/client-s3"
 import { type Call, send, sharedInput } from "./call.ts"
 
-/** What holds every request of one read to one and the same object (S3-5.4). */
+/** What holds every request of one read to one and the same object (OBJ-5.4). */
 export interface Pin {
   readonly IfMatch?: string
   readonly VersionId?: string

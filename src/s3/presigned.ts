@@ -15,7 +15,7 @@ const GUARDED = [
 type Stack = S3Client["middlewareStack"]
 
 /**
- * S3-2.6: a request that is signed and sent by somebody else passes this library by: it would write plaintext, or hand
+ * OBJ-2.6: a request that is signed and sent by somebody else passes this library by: it would write plaintext, or hand
  * out ciphertext for plaintext. Presigners take a client's stack as it is, and meet an error in this one.
  */
 export function guardedStack(stack: Stack): Stack {

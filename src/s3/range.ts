@@ -4,7 +4,7 @@ export type ByteRange =
   | { readonly kind: "open"; readonly first: number }
   | { readonly kind: "suffix"; readonly length: number }
 
-/** S3-5.1. @returns undefined for what S3 ignores: no range, several, other units, the end before the start */
+/** OBJ-5.1. @returns undefined for what S3 ignores: no range, several, other units, the end before the start */
 export function parseRange(header: string | undefined): ByteRange | undefined {
   const [, first, last] = /^\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*$/i.exec(header ?? "") ?? []
   if (first === undefined || last === undefined) return undefined

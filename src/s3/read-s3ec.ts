@@ -36,7 +36,7 @@ export interface S3ecObject {
 }
 
 /**
- * S3-9.4: the envelope of an object, from its metadata or its instruction file.
+ * OBJ-9.4: the envelope of an object, from its metadata or its instruction file.
  *
  * @returns undefined for an object without one
  * @throws EnvelopeError `UnsupportedFormat` for a format that is not to be read, `CommitmentPolicy`, `MalformedMessage`

@@ -17,7 +17,7 @@ export interface Reading {
   close(): void
 }
 
-/** Where the object was written, as far as the caller knows. */
+/** OBJ-3.2: where the object was written, as far as the caller knows. */
 export const boundPlace = ({ input, own }: Pick<GetCall, "input" | "own">): ObjectPlace =>
   own.boundTo ?? { bucket: input.Bucket!, key: input.Key! }
 
@@ -49,7 +49,7 @@ const LIMITS = /* @__PURE__ */ resolveLimits({})
 export const headerAt = (bytes: Uint8Array): Header | number | undefined =>
   beginsAsMessage(bytes) ? decodeHeader(bytes, LIMITS) : undefined
 
-/** S3-9.3: version and suite, which stand in the first bytes. */
+/** OBJ-9.3: version and suite, which stand in the first bytes. */
 function beginsAsMessage(bytes: Uint8Array): boolean {
   if (bytes.length < 4) return false
   const version = bytes[0]
@@ -57,7 +57,7 @@ function beginsAsMessage(bytes: Uint8Array): boolean {
   return suite !== undefined && suite.formatVersion === version
 }
 
-/** S3-9.2: @throws EnvelopeError `NotEncrypted` unless plaintext may be read */
+/** OBJ-9.2: @throws EnvelopeError `NotEncrypted` unless plaintext may be read */
 export function requirePlaintextAllowed({ session, input }: GetCall): void {
   if (session.settings.readFormats.has("plaintext")) return
   throw new EnvelopeError(
@@ -66,7 +66,7 @@ export function requirePlaintextAllowed({ session, input }: GetCall): void {
   )
 }
 
-/** S3-9.1 @throws EnvelopeError `UnsupportedFormat` */
+/** OBJ-9.1 @throws EnvelopeError `UnsupportedFormat` */
 export function requireMessagesAllowed({ session }: GetCall): void {
   if (session.settings.readFormats.has("message")) return
   throw new EnvelopeError("UnsupportedFormat", "the object is a message, which readFormats does not name")
@@ -91,7 +91,7 @@ export const plaintextInfo: ObjectEnvelope = {
   authenticated: false,
 }
 
-/** The output of S3 with the plaintext's body and lengths. */
+/** OBJ-2.4: the output of S3 with the plaintext's body and lengths; ETag and checksums stay the ciphertext's. */
 export function plainOutput(
   output: GetObjectCommandOutput,
   fields: Pick<GetObjectCommandOutput, "Body" | "ContentLength" | "ContentRange">,

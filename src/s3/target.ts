@@ -17,7 +17,7 @@ export interface SealedWhole {
   readonly instructionFile?: string
 }
 
-/** How one object is to be written. */
+/** How one object is to be written (OBJ-1.1). */
 export interface WriteTarget {
   seal(plaintext: Uint8Array, metadata: Record<string, string> | undefined): Promise<SealedWhole>
   /** For parts. @param plaintextLength where known */
@@ -65,7 +65,7 @@ export function writeTarget(call: WriteCall): WriteTarget | "off" {
   }
 }
 
-export function requirePlan(plan: S3ecPlan | undefined): S3ecPlan {
+function requirePlan(plan: S3ecPlan | undefined): S3ecPlan {
   if (plan !== undefined) return plan
   throw new TypeError("the format s3ec needs the client's option s3ec, with its key")
 }

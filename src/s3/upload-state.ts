@@ -58,7 +58,7 @@ export function closeUpload(upload: EncryptedUpload | "off" | undefined): void {
 
 const refused = (what: string): EnvelopeError => new EnvelopeError("UploadState", what)
 
-/** S3-4.4. @throws EnvelopeError `UploadState` for an upload of another process, or one that is over */
+/** OBJ-4.4. @throws EnvelopeError `UploadState` for an upload of another process, or one that is over */
 export function uploadOf(uploads: Uploads, uploadId: string | undefined): EncryptedUpload | "off" {
   const upload = uploads.get(uploadId ?? "")
   if (upload !== undefined) return upload
@@ -68,7 +68,7 @@ export function uploadOf(uploads: Uploads, uploadId: string | undefined): Encryp
 }
 
 /**
- * S3-4.2: takes a part's plaintext. The highest part so far is held, since it may be the last; the one that it displaces
+ * OBJ-4.2: takes a part's plaintext. The highest part so far is held, since it may be the last; the one that it displaces
  * is sealed, as is every lower one.
  *
  * @returns what the caller is told in the place of an ETag, when the part is held
@@ -173,7 +173,7 @@ async function sealAs(
 }
 
 /**
- * S3-4.3: seals the part that is held with the final frame.
+ * OBJ-4.3: seals the part that is held with the final frame.
  *
  * @param listed the part numbers that the caller completes
  * @throws EnvelopeError `UploadState`, RangeError

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs"
 import { promisify } from "node:util"
 import { beforeAll, describe, expect, test } from "vitest"
 import { compile } from "../docs/compile.ts"
+import { startS3Server } from "../support/s3-server/index.ts"
 
 const run = promisify(execFile)
 
@@ -32,6 +33,7 @@ const others: Readonly<Record<string, string>> = {
   "mocked-kms.test.mjs": "run below, by Node's own test runner",
   "aws-kms.mjs": "needs an AWS account",
   "demo.mjs": "npm run demo",
+  "s3.mjs": "run below, against the S3 server of the tests",
   "kms-seed.json": "test/local-kms/http/seed.test.ts",
   "opentelemetry.mjs": "test/telemetry",
   "vault-keyring.ts": "test/keyrings",
@@ -65,6 +67,21 @@ describe("examples/", () => {
       if (typeof part === "string") expect(output).toContain(part)
       else expect(output).toMatch(part)
     }
+  })
+
+  test("s3.mjs writes, reads a range of, copies and refuses encrypted objects", async () => {
+    await using server = await startS3Server({ buckets: ["example"] })
+    const options = { env: { ...process.env, ...server.environment } }
+    const { stdout } = await run(process.execPath, ["--no-warnings", "examples/s3.mjs"], options)
+    const [range, head, stored, ...rest] = stdout.trimEnd().split("\n")
+    expect(range).toBe("bytes 600000-600010/1200000: line 050000")
+    expect(head).toBe("1200000 bytes in the format message")
+    expect(stored).toMatch(/^stored: 120\d{4} bytes under bucket-key:arn:aws:kms:/)
+    expect(rest).toEqual([
+      "moved: ContextMismatch",
+      "moved, with boundTo: 1200000 bytes",
+      "CreateKey, GenerateDataKey, Decrypt",
+    ])
   })
 
   test("mocked-kms.test.mjs passes", async () => {

@@ -57,7 +57,7 @@ describe("a bucket key", () => {
     expect(client.sent.length).toBeLessThan((objects + reads) / 100)
   })
 
-  test("is bound to the bucket at KMS, and every object to itself (S3-7.1, S3-7.2)", async () => {
+  test("is bound to the bucket at KMS, and every object to itself (OBJ-7.1, OBJ-7.2)", async () => {
     const { client, keyring } = await setUp()
     const one = await encrypt("one", { keyring, encryptionContext: context("a/b/1") })
     const two = await encrypt("two", { keyring, encryptionContext: context("a/b/2") })
@@ -68,7 +68,7 @@ describe("a bucket key", () => {
     expect(await codeOf(() => keyring.unwrap(request))).toBe("UnwrapFailed")
   })
 
-  test("reads with kms:Decrypt and a raw AES keyring, as documented (S3-7.3, S3-7.4)", async () => {
+  test("reads with kms:Decrypt and a raw AES keyring, as documented (OBJ-7.3, OBJ-7.4)", async () => {
     const { home, keyArn, keyring } = await setUp()
     const message = await encrypt("plaintext", { keyring, encryptionContext: context("k") })
     const [entry] = inspect(message).wrappedKeys

@@ -77,22 +77,36 @@ describe("the published types, compiled without skipLibCheck and without the AWS
 describe("the published types beside the AWS SDK", () => {
   let project: Project
   beforeAll(async () => {
-    const packages = ["@types/node", "@aws-sdk/client-kms", "aws-sdk-client-mock"]
+    const packages = ["@types/node", "@aws-sdk/client-kms", "@aws-sdk/client-s3", "aws-sdk-client-mock"]
     project = await installProject({ packages })
   })
   afterAll(() => project.remove())
 
   const application = `
 import { KMSClient } from "@aws-sdk/client-kms"
+import { GetObjectCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3"
 import { kmsKeyring } from "kms-envelope"
 import * as cost from "kms-envelope/cost"
 import { LocalKms } from "kms-envelope/local-kms"
+import { EncryptedS3Client } from "kms-envelope/s3"
 import * as testing from "kms-envelope/testing"
 
 const kms = LocalKms.inMemory()
 const client: KMSClient = kms.client()
 export const here = kmsKeyring({ client, generatorKeyId: "alias/one" })
 export const there = kmsKeyring({ client: (region) => new KMSClient({ region }), keyIds: [] })
+const s3: S3Client = new EncryptedS3Client({ client: new S3Client({}), keyring: here, service: kms.service("s3") })
+export async function read(client: EncryptedS3Client): Promise<number | undefined> {
+  const { Contents } = await client.send(new ListObjectsV2Command({ Bucket: "b" }))
+  const { ContentLength } = await client.send(new GetObjectCommand({ Bucket: "b", Key: Contents![0]!.Key! }), {
+    boundTo: { bucket: "c", key: "k" },
+  })
+  // @ts-expect-error the output is the command's own
+  Contents.nothing
+  // @ts-expect-error an option that there is not
+  await s3.send(new GetObjectCommand({ Bucket: "b", Key: "k" }), { boundTo: { bucket: "c", key: "k" } })
+  return ContentLength
+}
 // @ts-expect-error the client has its own type
 export const wrong: string = client
 // @ts-expect-error so has the module

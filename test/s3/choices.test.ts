@@ -52,7 +52,7 @@ const pairs = Object.keys(choices).flatMap((a, i) =>
     .map((b): [string, string] => [a, b]),
 )
 
-describe("the choices of the console (S3-6.1)", () => {
+describe("the choices of the console (OBJ-6.1)", () => {
   test.each(Object.keys(choices))("%s alone writes and reads", async (name) => {
     const encryption = choices[name]!
     await put(full(), name, pattern(40_000), {}, { encryption })
@@ -109,7 +109,7 @@ describe("off", () => {
   })
 })
 
-describe("keys of the service S3 (S3-6.3)", () => {
+describe("keys of the service S3 (OBJ-6.3)", () => {
   test("an AWS owned key is used without a trace in the account", async () => {
     await put(full(), "owned", "x", {}, { encryption: { awsOwnedKey: true } })
     const [entry] = (await inspected("owned")).wrappedKeys
@@ -176,7 +176,7 @@ describe("a customer managed key", () => {
   })
 })
 
-describe("a customer-provided key (S3-6.4)", () => {
+describe("a customer-provided key (OBJ-6.4)", () => {
   test("is needed on every GET and HEAD, and no other opens the object", async () => {
     const client = world.client()
     const encryption = { customerKey: Uint8Array.from(customerKey) }
@@ -205,7 +205,7 @@ describe("a customer-provided key (S3-6.4)", () => {
   })
 })
 
-describe("default encryption by bucket and prefix (S3-6.2)", () => {
+describe("default encryption by bucket and prefix (OBJ-6.2)", () => {
   const rules = () => [
     { bucket: Bucket, encryption: { kmsKeyId: otherArn } },
     { bucket: Bucket, prefix: "local/", encryption: { keyring: local } },
@@ -244,7 +244,7 @@ describe("default encryption by bucket and prefix (S3-6.2)", () => {
   })
 })
 
-describe("bucket keys (S3-7.1)", () => {
+describe("bucket keys (OBJ-7.1)", () => {
   test("200 puts and 200 gets cost one call each, and each object keeps its own data key and context", async () => {
     const writer = world.client({ bucketKey: { maxAgeSeconds: 300 } })
     for (let i = 0; i < 200; i++) await put(writer, `bk/${i}`, `${i}`)

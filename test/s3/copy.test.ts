@@ -20,7 +20,7 @@ const CopySource = `${Bucket}/${encodeURIComponent("from/ü key")}`
 const copy = (Key: string, input = {}, options = {}) =>
   s3.send(new CopyObjectCommand({ Bucket: "other", Key, CopySource, ...input }), options)
 
-describe("CopyObject (S3-2.5)", () => {
+describe("CopyObject (OBJ-2.5)", () => {
   test("binds the copy to its own place, under a data key of its own", async () => {
     world.calls.sent.length = 0
     const { CopyObjectResult } = await copy("to")

@@ -36,8 +36,8 @@ const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0
 
 const sizes = [0, 1, FRAME - 1, FRAME, FRAME + 1, 5 * FRAME, 16 * FRAME, 16 * FRAME + 1, 24 * FRAME, 100_000, 1_300_000]
 
-describe("objects go out encrypted and come back as they were", () => {
-  test.each(sizes)("%i bytes, which any reader of messages reads too (S3-1.1)", async (size) => {
+describe("objects go out encrypted and come back as they were (OBJ-2.2)", () => {
+  test.each(sizes)("%i bytes, which any reader of messages reads too (OBJ-1.1)", async (size) => {
     const body = pattern(size)
     await put(s3, `size-${size}`, body)
     const { bytes, ContentLength } = await get(s3, `size-${size}`)
@@ -85,7 +85,7 @@ describe("objects go out encrypted and come back as they were", () => {
     await expect(web.transformToByteArray()).rejects.toThrow("already been transformed")
   })
 
-  test("metadata, headers, tags and SSE inputs stay the caller's; metadata is not encrypted (S3-8.1)", async () => {
+  test("metadata, headers, tags and SSE inputs stay the caller's; metadata is not encrypted (OBJ-8.1)", async () => {
     const input = { Metadata: { owner: "me" }, ContentType: "text/plain", Tagging: "a=b", CacheControl: "no-cache" }
     for (const [key, body] of [
       ["few", "x"],
@@ -121,7 +121,7 @@ describe("objects go out encrypted and come back as they were", () => {
 })
 
 describe("KMS", () => {
-  test("is asked once for each read, with the key and the whole context (S3-3.1)", async () => {
+  test("is asked once for each read, with the key and the whole context (OBJ-3.1)", async () => {
     await put(s3, "a/key", pattern(50_000), {}, { encryptionContext: { tenant: "42" } })
     const context = { tenant: "42", "aws:s3:arn": "arn:aws:s3:::reports/a/key" }
     await get(s3, "a/key")
@@ -161,7 +161,7 @@ describe("what is refused before anything is sent", () => {
     "ChecksumSHA256",
     "ChecksumCRC64NVME",
   ]
-  test.each(digests)("%s of the plaintext (S3-2.3)", async (name) => {
+  test.each(digests)("%s of the plaintext (OBJ-2.3)", async (name) => {
     await expect(put(s3, "digest", "x", { [name]: "AAAA" })).rejects.toThrow(TypeError)
     expect(world.server.log).toEqual([])
   })
@@ -183,7 +183,7 @@ describe("what is refused before anything is sent", () => {
     await expect(s3.send(list, { boundTo: { bucket: "b", key: "k" } })).rejects.toThrow("passes through")
   })
 
-  test("presigned requests, except for ciphertext (S3-2.6)", async () => {
+  test("presigned requests, except for ciphertext (OBJ-2.6)", async () => {
     const presign = (client: S3Client, command: GetObjectCommand | PutObjectCommand) => {
       const stack = client.middlewareStack.clone()
       const handler = command.resolveMiddleware(stack as never, client.config, {})
@@ -199,7 +199,7 @@ describe("what is refused before anything is sent", () => {
 })
 
 describe("S3's own features", () => {
-  test("conditional writes, large ones too (S3-2.1)", async () => {
+  test("conditional writes, large ones too (OBJ-2.1)", async () => {
     for (const body of ["x", pattern(50_000)]) {
       const key = `conditional-${body.length}`
       const { ETag } = await put(s3, key, body, { IfNoneMatch: "*" })
@@ -210,7 +210,7 @@ describe("S3's own features", () => {
     }
   })
 
-  test("conditional reads", async () => {
+  test("conditional reads, by the ETag of the ciphertext (OBJ-2.4)", async () => {
     const { ETag } = await put(s3, "cond", "x")
     expect((await errorOf(() => get(s3, "cond", { IfMatch: '"0"' }))).name).toBe("PreconditionFailed")
     const unchanged = await errorOf(() => get(s3, "cond", { IfNoneMatch: ETag! }))
@@ -230,7 +230,7 @@ describe("S3's own features", () => {
     expect(range.bytes).toEqual(pattern(50_000).slice(-5))
   })
 
-  test("HEAD tells the plaintext's length, and that nothing authenticates it (S3-8.2)", async () => {
+  test("HEAD tells the plaintext's length, and that nothing authenticates it (OBJ-8.2)", async () => {
     for (const size of [0, 1, 5000, 50_000]) {
       await put(s3, "head", size > 5000 ? Readable.from([pattern(size)]) : pattern(size))
       const head = await s3.send(new HeadObjectCommand({ Bucket, Key: "head" }))
@@ -281,7 +281,7 @@ describe("S3's own features", () => {
 })
 
 describe("failures", () => {
-  test("of a stream, of S3 and by abort leave no object and no parts (S3-4.7)", async () => {
+  test("of a stream, of S3 and by abort leave no object and no parts (OBJ-4.7)", async () => {
     async function* failing() {
       yield pattern(50_000)
       throw new Error("source")
@@ -300,7 +300,7 @@ describe("failures", () => {
     expect(world.server.unfinished(Bucket)).toEqual([])
   })
 
-  test("that the SDK retries send the same ciphertext again (S3-4.1)", async () => {
+  test("that the SDK retries send the same ciphertext again (OBJ-4.1)", async () => {
     const troubles = ["drop-after-body", { status: 503, code: "SlowDown" }]
     world.server.intervene = ({ operation }) => (operation === "UploadPart" ? troubles.shift() : undefined)
     await put(s3, "retried", pattern(40_000))
@@ -336,7 +336,7 @@ describe("failures", () => {
 })
 
 describe("signed messages", () => {
-  test("are written in their order, and read after their signature verified (S3-4.6)", async () => {
+  test("are written in their order, and read after their signature verified (OBJ-4.6)", async () => {
     const signing = world.client({ signed: true })
     for (const size of [0, 10, 50_000]) {
       await put(signing, "signed", Readable.from([pattern(size)]))

@@ -39,7 +39,7 @@ describe("a range of an object", () => {
     [`bytes=${SIZE - 5}-${SIZE + 100}`, SIZE - 5, SIZE],
     ["bytes=0-", 0, SIZE],
     ["bytes=5-99999999999999999999", 5, SIZE],
-  ])("%s is exactly those bytes of the plaintext (S3-5.1)", async (Range, start, end) => {
+  ])("%s is exactly those bytes of the plaintext (OBJ-5.1)", async (Range, start, end) => {
     const { bytes, ContentRange, ContentLength, $metadata } = await get(s3, "big", { Range })
     expect(Buffer.compare(bytes, body.subarray(start, end))).toBe(0)
     expect(ContentRange).toBe(`bytes ${start}-${end - 1}/${SIZE}`)
@@ -72,7 +72,7 @@ describe("a range of an object", () => {
   })
 })
 
-describe("what a range fetches (S3-5.2, S3-5.3)", () => {
+describe("what a range fetches (OBJ-5.2, OBJ-5.3)", () => {
   test("inside regular frames: the header, and those frames; the total is not authenticated", async () => {
     const { output } = await get(s3, "big", { Range: `bytes=${100 * FRAME + 5}-${100 * FRAME + 104}` })
     const [first, second, ...more] = ranges()
@@ -123,7 +123,7 @@ describe("what a range fetches (S3-5.2, S3-5.3)", () => {
   })
 })
 
-describe("every request of one read is about the same object (S3-5.4)", () => {
+describe("every request of one read is about the same object (OBJ-5.4)", () => {
   const replaceBefore = (request: number, times = 1) => {
     let seen = 0
     world.server.intervene = async ({ operation }) => {

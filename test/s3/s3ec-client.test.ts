@@ -112,7 +112,7 @@ describe("objects of the S3 Encryption Client, behind the SDK's commands", () =>
     expect(await codeOf(() => get(s3, "cut"))).toBe("TruncatedMessage")
   })
 
-  test("ranges are read by an option that names the risk only (S3-9.4)", async () => {
+  test("ranges are read by an option that names the risk only (OBJ-9.4)", async () => {
     await put(s3, "range", pattern(50_000))
     expect(await codeOf(() => read(s3, "range", "bytes=0-9"))).toBe("UnsupportedFormat")
     const risky = client({ unauthenticatedRanges: true })
@@ -180,7 +180,7 @@ describe("objects of the S3 Encryption Client, behind the SDK's commands", () =>
   })
 })
 
-describe("copies of objects of the S3 Encryption Client (S3-2.7)", () => {
+describe("copies of objects of the S3 Encryption Client (OBJ-2.7)", () => {
   const copy = (from: string, Key: string, input = {}, through = s3) =>
     through.send(new CopyObjectCommand({ Bucket: "other", Key, CopySource: `${Bucket}/${from}`, ...input }))
 

@@ -78,7 +78,7 @@ describe("changes on the server", () => {
     expect(await codeOf(() => read(s3, "object", `bytes=${3 * FRAME}-${3 * FRAME}`))).toBe("TamperedMessage")
   })
 
-  test("a cut object is TruncatedMessage, whatever is asked of its end", async () => {
+  test("a cut object is TruncatedMessage, whatever is asked of its end (OBJ-5.5)", async () => {
     const start = await headerLength()
     for (const cut of [start + 20 * SEALED, start + 20 * SEALED + 7, start + 50 * SEALED + 3, start + 1, start - 1]) {
       await put(s3, "object", body)
@@ -95,7 +95,7 @@ describe("changes on the server", () => {
     expect(await codeOf(() => read(s3, "object", "bytes=-5"))).toBe("TamperedMessage")
   })
 
-  test("edited metadata changes nothing (S3-8.1)", async () => {
+  test("edited metadata changes nothing (OBJ-8.1)", async () => {
     world.server.edit(Bucket, "object", () => ({
       metadata: {
         "envelope-format": "message",
@@ -123,7 +123,7 @@ describe("changes on the server", () => {
 })
 
 describe("an object elsewhere", () => {
-  test("is ContextMismatch before KMS is asked, and reads with boundTo (S3-3.2)", async () => {
+  test("is ContextMismatch before KMS is asked, and reads with boundTo (OBJ-3.2)", async () => {
     world.server.move(Bucket, "object", "moved")
     world.calls.sent.length = 0
     expect(await codeOf(() => get(s3, "moved"))).toBe("ContextMismatch")
@@ -164,13 +164,13 @@ describe("an object elsewhere", () => {
   })
 })
 
-describe("what is no message (S3-9.1, S3-9.2)", () => {
+describe("what is no message (OBJ-9.1, OBJ-9.2)", () => {
   const plain = async (key: string, Body: string | Uint8Array) => {
     const { PutObjectCommand } = await import("@aws-sdk/client-s3")
     await s3.ciphertext.send(new PutObjectCommand({ Bucket, Key: key, Body }))
   }
 
-  test("is refused by default, whole and in ranges, and read in a mixed bucket", async () => {
+  test("is refused by default, whole and in ranges, and read in a mixed bucket (OBJ-9.3)", async () => {
     const mixed = world.client({ readFormats: "mixed" })
     for (const [key, text] of [
       ["plain", "plaintext"],

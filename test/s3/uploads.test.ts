@@ -95,7 +95,7 @@ describe("lib-storage's Upload", () => {
 })
 
 describe("parts by hand", () => {
-  test("in any order, in parallel, with one data key (S3-4.1, S3-4.2)", async () => {
+  test("in any order, in parallel, with one data key (OBJ-4.1, OBJ-4.2)", async () => {
     for (const order of [
       [1, 2, 3, 4, 5, 6],
       [6, 5, 4, 3, 2, 1],
@@ -142,7 +142,7 @@ describe("parts by hand", () => {
     expect(same((await get(s3, "buffers")).bytes, body.subarray(0, 3 * PART))).toBe(true)
   })
 
-  test("the highest so far waits for Complete, and until then no part is readable as a message (S3-4.3)", async () => {
+  test("the highest so far waits for Complete, and until then no part is readable as a message (OBJ-4.3)", async () => {
     const upload = await begin("held")
     await upload.part(1, slice(1))
     expect(world.server.count("UploadPart")).toBe(0)
@@ -158,7 +158,7 @@ describe("parts by hand", () => {
     expect((await get(s3, "held")).bytes).toHaveLength(2 * PART)
   })
 
-  test("a part sent again with the same bytes is taken, with other bytes refused (S3-4.2)", async () => {
+  test("a part sent again with the same bytes is taken, with other bytes refused (OBJ-4.2)", async () => {
     const upload = await begin("again")
     await upload.part(1, slice(1))
     // Not sealed yet: it may still change.
@@ -225,7 +225,7 @@ describe("parts by hand", () => {
     expect(same((await get(s3, "flaky")).bytes, body.subarray(0, 2 * PART))).toBe(true)
   })
 
-  test("an upload lives in one client: elsewhere, after Complete and after Abort it is refused (S3-4.4)", async () => {
+  test("an upload lives in one client: elsewhere, after Complete and after Abort it is refused (OBJ-4.4)", async () => {
     const upload = await begin("one-process")
     await upload.part(1, slice(1))
     expect(await codeOf(() => upload.part(2, slice(2), world.client()))).toBe("UploadState")
@@ -299,7 +299,7 @@ test("a body of 24 MB in parts of the default size needs few of them at a time",
   expect((await get(client, "stream")).bytes).toHaveLength(24_000_000)
 })
 
-describe("sizes of parts (S3-4.5)", () => {
+describe("sizes of parts (OBJ-4.5)", () => {
   const settings = { partSize: 8 * 1024 ** 2, frameLength: 256 * 1024, maxConcurrentParts: 4 }
 
   test("of an unknown length reach S3's largest object in 10,000 parts, within the memory of the first ones", () => {

@@ -179,7 +179,7 @@ function messageFacts(message: Inspected, size: number) {
 function messageKey({ providerId, providerInfo, keyArn }: MessageWrappedKey): AuditedKey {
   if (keyArn !== undefined) return { keyArn, wrappedBy: "kms" }
   if (providerId !== BUCKET_KEY_NAMESPACE) return { wrappedBy: providerId }
-  // S3-7.4: the ARN of the KMS key stands before the number sign.
+  // OBJ-7.4: the ARN of the KMS key stands before the number sign.
   const name = providerInfo.subarray(0, Math.max(0, providerInfo.indexOf(0x23)))
   const arn = fromUtf8(name) ?? ""
   return parseKeyArn(arn) === undefined ? { wrappedBy: "bucket-key" } : { keyArn: arn, wrappedBy: "bucket-key" }

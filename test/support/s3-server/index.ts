@@ -36,6 +36,8 @@ export interface S3ServerOptions {
 
 export interface S3Server extends AsyncDisposable {
   readonly endpoint: string
+  /** What makes the SDK's clients of another process find this server. */
+  readonly environment: Readonly<Record<string, string>>
   /** Every request since the last `forget`, in the order of arrival. */
   readonly log: LoggedRequest[]
   /** Asked about each request before it is answered: gives a `Trouble`, or changes what is stored. */
@@ -140,6 +142,12 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
 
   const server: S3Server = {
     endpoint,
+    environment: {
+      AWS_ENDPOINT_URL_S3: endpoint,
+      AWS_REGION: "us-east-1",
+      AWS_ACCESS_KEY_ID: ACCESS_KEY,
+      AWS_SECRET_ACCESS_KEY: "secret",
+    },
     log,
     intervene: undefined,
     client(config = {}) {

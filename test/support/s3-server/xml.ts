@@ -14,7 +14,7 @@ const escapes: Readonly<Record<string, string>> = {
 const escaped = (text: string): string => text.replace(/[&<>"\r]/g, (character) => escapes[character]!)
 
 /** An array becomes one element after another. */
-export function element(name: string, value: XmlValue): string {
+function element(name: string, value: XmlValue): string {
   if (value === undefined) return ""
   if (Array.isArray(value)) return value.map((item: XmlValue) => element(name, item)).join("")
   if (typeof value !== "object") return `<${name}>${escaped(String(value))}</${name}>`
