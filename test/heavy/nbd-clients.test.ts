@@ -13,7 +13,7 @@ import {
   STRANGER_KEY,
 } from "../support/nbd-certificates.ts"
 import { CMD } from "../support/nbd-client.ts"
-import { hasNbdPrograms, runProgram, whyNot } from "../support/nbd-programs.ts"
+import { hasNbdPrograms, mountNbd, runProgram, whyNot } from "../support/nbd-programs.ts"
 import { seeded } from "../support/random.ts"
 
 const MiB = 1024 * 1024
@@ -159,6 +159,31 @@ describe.skipIf(!hasNbdPrograms)(`NBD clients${whyNot}`, () => {
     await run("fio", ["--name=verify", "--ioengine=nbd", "--output-format=terse", ...job, ...verify])
     expect(server.stats).toMatchObject({ errors: 0, connections: 0 })
     expect(server.stats.flushes).toBeGreaterThan(0)
+  })
+
+  it("ext4 is made on it through nbdfuse, filled and checked", async ({ skip }) => {
+    const device = memoryDevice(SIZE)
+    // Old contents, which the discard of the whole device takes away.
+    await device.write(0, Buffer.alloc(SIZE, 0x55), {})
+    const server = await served(device)
+    const folder = temporaryFolder()
+    const mounted = await mountNbd(server.uri, folder)
+    if (mounted === undefined) return skip("no nbdfuse, no FUSE or no mkfs.ext4 here")
+    const source = join(temporaryFolder(), "source")
+    writeFileSync(source, seeded(11).bytes(5 * MiB))
+    try {
+      await run("mkfs.ext4", ["-q", "-F", "-E", "discard", mounted.file])
+      await run("debugfs", ["-w", "-R", `write ${source} copy`, mounted.file])
+      await run("fsck.ext4", ["-f", "-n", mounted.file])
+    } finally {
+      await mounted.unmount()
+    }
+    const image = join(temporaryFolder(), "image")
+    writeFileSync(image, device.bytes)
+    await run("fsck.ext4", ["-f", "-n", image])
+    await run("debugfs", ["-R", `dump copy ${source}.back`, image])
+    expect(Buffer.compare(readFileSync(source), readFileSync(`${source}.back`))).toBe(0)
+    expect(server.stats.errors).toBe(0)
   })
 
   it("nbd-client lists the exports", async () => {

@@ -115,8 +115,8 @@ describe("A connection", () => {
     const server = await served({ ...held.device, release: (data) => void released.push(data) })
     const [doomed, other] = [await attached(server), await attached(server)]
     for (let i = 0; i < 3; i++) doomed.request({ type: CMD.read, length: 100 * KiB }).catch(() => {})
-    doomed.send(requestBytes({ type: CMD.write, length: MiB }, 1n).subarray(0, 20))
-    await vi.waitFor(() => expect(held.now).toBe(3))
+    doomed.send(requestBytes({ type: CMD.write, data: Buffer.alloc(MiB) }, 1n).subarray(0, MiB / 2))
+    await vi.waitFor(() => expect([held.now, server.stats.inFlight]).toEqual([3, 4]))
     doomed.socket.destroy()
     await pause(20)
     const reply = other.request({ type: CMD.read, length: 512 })
@@ -192,11 +192,13 @@ describe("Closing the server", () => {
 
   it("NBD-5.4: ends clients that are idle or in the handshake", async () => {
     const server = await served(memoryDevice(MiB))
-    const [idle, handshake] = [await attached(server), await connected(server)]
+    const [idle, halfway, handshake] = [await attached(server), await attached(server), await connected(server)]
+    halfway.send(requestBytes({ type: CMD.write, data: Buffer.alloc(MiB) }, 1n).subarray(0, MiB / 2))
     handshake.send(optionBytes(3).subarray(0, 5))
+    await vi.waitFor(() => expect(server.stats.inFlight).toBe(1))
     await server.close()
-    await Promise.all([idle.ended, handshake.ended])
-    expect(server.stats.connections).toBe(0)
+    await Promise.all([idle.ended, halfway.ended, handshake.ended])
+    expect(server.stats).toMatchObject({ connections: 0, inFlight: 0, writes: 0 })
   })
 
   it("NBD-5.4: tells what a flush fails with, after all were tried", async () => {
