@@ -12,6 +12,9 @@ export type FetchInstructionFile = () => MaybePromise<Uint8Array | undefined>
 /** Bytes. Metadata itself is 2 KB at most; the largest encryption context of KMS is 8 KB. */
 export const MAX_INSTRUCTION_FILE_LENGTH = 64 * 1024
 
+/** Characters. S3 stores 2 KB of metadata, some servers more. */
+const MAX_VALUE_LENGTH = 64 * 1024
+
 /** Where an object's metadata says its envelope is. */
 export type EnvelopePlace = "metadata" | "v3-instruction-file" | "not-in-metadata"
 
@@ -73,6 +76,9 @@ function fieldsOf(metadata: ObjectMetadata): Map<string, string> {
     if (!isReservedName(name)) continue
     if (fields.has(name)) throw malformed(`the object's metadata has ${name} twice`)
     if (typeof value !== "string") throw malformed(`the object's metadata has no text under ${name}`)
+    if (value.length > MAX_VALUE_LENGTH) {
+      throw limitExceeded(`the length of ${name}`, value.length, MAX_VALUE_LENGTH, "none")
+    }
     fields.set(name, value)
   }
   return fields
