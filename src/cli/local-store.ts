@@ -69,13 +69,15 @@ async function isMade(dir: string): Promise<boolean> {
 }
 
 function introduce(dir: string, passphrase: string | undefined, rootKeyFile: string | undefined): void {
+  const rootKey = rootKeyFile || `${dir}/root.key`
   note(`made your embedded KMS in ${dir}`)
   noteMore(
     passphrase
       ? "its keys are encrypted under your passphrase: it is needed every time, and nobody can recover it"
-      : `its keys are encrypted under the root key in ${rootKeyFile || `${dir}/root.key`}: whoever has both can decrypt`,
-    "without them nothing can be decrypted again, so back them up, while no command runs:",
-    `tar -czf kms-backup.tgz -C ${dir} .`,
-    ...(rootKeyFile && !passphrase ? [`and keep a copy of ${rootKeyFile} elsewhere`] : []),
+      : `its keys are encrypted under the root key in ${rootKey}: whoever has both can decrypt`,
+    ...(passphrase
+      ? []
+      : ["without either nothing can be decrypted again: keep a copy of the root key elsewhere, and"]),
+    "back the KMS up, also while it is in use: envelope kms backup FOLDER",
   )
 }

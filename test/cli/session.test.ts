@@ -15,8 +15,8 @@ it("takes a newcomer from nothing to a decrypted file", async () => {
     $ envelope key create --alias default
     envelope: made your embedded KMS in <store>
       its keys are encrypted under the root key in <rootKey>: whoever has both can decrypt
-      without them nothing can be decrypted again, so back them up, while no command runs:
-      tar -czf kms-backup.tgz -C <store> .
+      without either nothing can be decrypted again: keep a copy of the root key elsewhere, and
+      back the KMS up, also while it is in use: envelope kms backup FOLDER
     arn:aws:kms:us-east-1:111122223333:key/<keyId>
     envelope: alias/default stands for it
     $ envelope encrypt report.txt -o report.enc --context tenant=42
