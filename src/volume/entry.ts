@@ -6,8 +6,8 @@ const TAG_AT = 8
 const NO_TAG = /* @__PURE__ */ new Uint8Array(16)
 
 /** Bits of the state. */
-export const PRESENT = 1
-export const SECOND = 2
+const PRESENT = 1
+const SECOND = 2
 
 /** Which of two files: `a` or `b`. */
 export type Side = 0 | 1

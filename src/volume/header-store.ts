@@ -55,6 +55,7 @@ export async function chooseHeader(
   if (header.generation === 0 && (await disk.list()).some(isContent)) {
     throw tamperedVolume("the volume's header, that of one never attached,")
   }
+  // VOL-3.5
   const other = slots[1 - (header.generation % 2)]!
   const before =
     other.file !== undefined && isAuthentic(other.file) && other.file.header.generation === header.generation - 1

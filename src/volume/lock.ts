@@ -23,6 +23,8 @@ const MAX_ATTEMPTS = 20
  */
 export async function takeLock(folder: string): Promise<VolumeLock> {
   const own = `lock-${hex(randomBytes(8))}`
+  // Says what is wrong with the folder, where a socket would not.
+  await highestLock(folder)
   const paths = await socketPaths(folder)
   const server = await listen(paths.of(own))
   let held = false
@@ -110,7 +112,13 @@ function isAlive(path: string): Promise<boolean> {
 }
 
 async function highestLock(folder: string): Promise<number> {
-  return Math.max(0, ...(await readdir(folder)).map((name) => Number(LOCK_NAME.exec(name)?.[1] ?? 0)))
+  let names: string[]
+  try {
+    names = await readdir(folder)
+  } catch (error) {
+    throw diskError("listing the volume's folder", error)
+  }
+  return Math.max(0, ...names.map((name) => Number(LOCK_NAME.exec(name)?.[1] ?? 0)))
 }
 
 /** @returns false when there is such a name already */

@@ -1,7 +1,7 @@
 import { allocate } from "../core/index.ts"
 import type { DiskFile } from "./disk.ts"
 import { Domain, type VolumeKeys } from "./keys.ts"
-import { encodeBody, encodeRecordHeader, type Item, RECORD_HEADER_LENGTH, recordLength, TAG_LENGTH } from "./record.ts"
+import { encodeBody, encodeRecordHeader, type Item, recordLength, TAG_LENGTH } from "./record.ts"
 
 /** VOL-5.1: a log is at most this long. */
 export const MAX_LOG_LENGTH = 2 ** 28
@@ -78,7 +78,3 @@ export function logWriter(file: DiskFile, number: number, firstSequence: number,
     },
   }
 }
-
-/** Bytes that a record with these items takes. */
-export const itemsLength = (items: readonly Item[]): number =>
-  RECORD_HEADER_LENGTH + items.reduce((sum, { bytes }) => sum + bytes.length + 17, 28) + TAG_LENGTH

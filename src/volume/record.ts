@@ -6,7 +6,7 @@ import { malformedVolume } from "./failures.ts"
 
 export const TAG_LENGTH = 16
 export const RECORD_HEADER_LENGTH = 24
-export const MAX_BODY_LENGTH = 2 ** 26
+const MAX_BODY_LENGTH = 2 ** 26
 export const RECORD_MAGIC = /* @__PURE__ */ utf8("VLOG")
 
 const BODY_HEADER_LENGTH = TAG_LENGTH + 8 + 4

@@ -20,13 +20,6 @@ export const attach = (
   options: Partial<Parameters<typeof attachOn>[1]> & Partial<AttachVolumeOptions> = {},
 ) => attachOn(disk, { keyring: aesKeyring(), flushIntervalSeconds: 0, ...options })
 
-/** Bytes that say where they belong and which version they are. */
-export function stamped(length: number, version: number): Uint8Array {
-  const bytes = new Uint8Array(length)
-  for (let i = 0; i < length; i++) bytes[i] = (version * 31 + i * 7 + (i >> 8)) & 0xff
-  return bytes
-}
-
 /** Many random bytes quickly. */
 export function randomBytes(random: Random, length: number): Uint8Array {
   const bytes = new Uint8Array(Math.ceil(length / 4) * 4)
