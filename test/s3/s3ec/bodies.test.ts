@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
+import { deriveObjectKeys, sealBody } from "../../../src/crypto/index.ts"
 import { objectSealer, openObject, plaintextLengthOf, planS3ec } from "../../../src/s3/s3ec/index.ts"
 import { MAX_PLAINTEXT_LENGTH } from "../../../src/s3/s3ec/plan.ts"
 import { checkPlaintextLength, sealedObjectLength } from "../../../src/s3/s3ec/seal.ts"
@@ -83,6 +84,26 @@ describe("Bodies", () => {
       ),
       { numRuns: 60 },
     )
+  })
+
+  test("CSE-2.2: a body under an IV of zeros, as early versions of other clients had it, is refused", async () => {
+    const written = await writeReferenceObject({ suite: "committing", plaintext: pattern(30), wrap: aes })
+    const messageId = Buffer.from(written.metadata["x-amz-i"]!, "base64")
+    const { encryptionKey } = deriveObjectKeys(written.dataKey, messageId)
+    for (const [iv, code] of [
+      [new Uint8Array(12), "TamperedMessage"],
+      [new Uint8Array(12).fill(1), undefined],
+    ] as const) {
+      const cipher = sealBody(encryptionKey, iv, Uint8Array.of(0, 0x73))
+      const body = Buffer.concat([cipher.update(pattern(30)), cipher.finish()])
+      const opening = read({ ...written, body }, { key: aesKey() })
+      expect(
+        await opening.then(
+          () => undefined,
+          (error) => error.code,
+        ),
+      ).toBe(code)
+    }
   })
 
   test("a sealer that finished, or was closed, seals nothing more", async () => {

@@ -96,6 +96,17 @@ describe("One data key for several objects", () => {
     expect(count()).toEqual(["GenerateDataKey", "GenerateDataKey", "Decrypt", "Decrypt"])
   })
 
+  test("CVE-2026-6550: a cache that clients of different policies share does not loosen the stricter one", async () => {
+    const { key } = shared()
+    const loose = { ...ALL, key }
+    const object = await write(plaintext, { key, ...V2 })
+    expect((await read(object, loose)).length).toBe(100)
+    expect(await codeOf(() => read(object, { key }))).toBe("CommitmentPolicy")
+    expect(await codeOf(() => read(object, { ...loose, commitmentPolicy: undefined as never }))).toBe(
+      "CommitmentPolicy",
+    )
+  })
+
   test("a data key that the object does not commit to is not kept", async () => {
     const { key, count } = shared()
     const [a, b] = [await write(plaintext, { key: kmsKey() }), await write(plaintext, { key: kmsKey() })]
