@@ -34,7 +34,7 @@ await s3.send(new GetObjectCommand({ Bucket, Key: "moved" })).catch((error) => {
 })
 const boundTo = { bucket: Bucket, key: "report" }
 const moved = await s3.send(new GetObjectCommand({ Bucket, Key: "moved" }), { boundTo })
-console.log(`moved, with boundTo: ${moved.ContentLength} bytes`)
+console.log(`moved, with boundTo: ${(await moved.Body?.transformToByteArray())?.length} bytes`)
 
 console.log((await kms.events()).map(({ eventName }) => eventName).join(", "))
 s3.destroy()

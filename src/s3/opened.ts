@@ -69,6 +69,8 @@ export function streamFrames(
 ): NonNullable<GetObjectCommandOutput["Body"]> {
   const at = run.first * job.shape.frameLength
   const stream = Readable.from(cut(openFrames(job, run, source), at, start, end), { objectMode: false })
+  // Reading meets the error of the connection; where nobody reads, nobody could listen for it.
+  source.on("error", () => {})
   stream.once("close", () => {
     wipe(job.key)
     source.destroy()

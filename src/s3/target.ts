@@ -92,8 +92,9 @@ function s3ecTarget(plan: S3ecPlan, options: S3ecCallOptions): WriteTarget {
       const { body, ...written } = await sealObject(plan, plaintext, options)
       return { body, ...written, metadata: withEnvelope(metadata, written) }
     },
-    async open() {
-      const sealer = await objectSealer(plan, options)
+    async open(plaintextLength) {
+      const length = plaintextLength !== undefined && { plaintextLength }
+      const sealer = await objectSealer(plan, { ...options, ...length })
       let sealed = 0
       return {
         frameLength: 1,

@@ -318,6 +318,16 @@ describe("failures", () => {
     world.server.intervene = undefined
   })
 
+  test("of a connection whose body nobody reads harm nobody", async () => {
+    const frames = { frameLength: 65_536, partSize: 1_310_720 }
+    const client = world.client({ client: world.server.client(), ...frames })
+    await put(client, "unread", pattern(1_200_000))
+    const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: "unread" }))
+    client.destroy()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await expect(Body!.transformToByteArray()).rejects.toThrow()
+  })
+
   test("an aborted call fails with the signal's reason", async () => {
     const abortSignal = AbortSignal.abort(new Error("too late"))
     await expect(put(s3, "aborted", "x", {}, { abortSignal })).rejects.toThrow("too late")

@@ -1,8 +1,9 @@
 import { CopyObjectCommand } from "@aws-sdk/client-s3"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { concatBytes } from "../../src/core/index.ts"
-import { encrypt, inspect } from "../../src/index.ts"
+import { encrypt, inspect, rawAesKeyring } from "../../src/index.ts"
 import type { EncryptedS3Client, EncryptedS3ClientOptions, SendOptions } from "../../src/s3/index.ts"
+import { writeReference } from "../reference/write.ts"
 import { codeOf, errorOf } from "../support/errors.ts"
 import { pattern } from "../support/keys.ts"
 import { Bucket, createS3World, FRAME, get, put, read, type S3World } from "./s3-world.ts"
@@ -201,6 +202,20 @@ describe("what is no message (OBJ-9.1, OBJ-9.2)", () => {
       await plain("foreign", await encrypt(body, { keyring: world.keyring, frameLength, encryptionContext }))
       expect(Buffer.compare((await get(s3, "foreign")).bytes, body)).toBe(0)
       expect(await read(s3, "foreign", "bytes=40000-40009")).toEqual(body.slice(40_000, 40_010))
+    }
+  })
+
+  test("messages without frames, which some writers make, are read whole and in ranges", async () => {
+    const [keyNamespace, keyName, wrappingKey] = ["other", "writer", new Uint8Array(32).fill(4)]
+    const keyring = rawAesKeyring({ keyNamespace, keyName, wrappingKey })
+    const wrapUnder = [{ namespace: keyNamespace, name: keyName, key: wrappingKey }]
+    const options = { objectContext: "none", commitmentPolicy: "RequireEncryptAllowDecrypt" } as const
+    const client = world.client({ keyring, ...options })
+    for (const size of [5000, 1_200_000]) {
+      const { bytes } = writeReference({ suiteId: 0x0178, plaintext: pattern(size), frameLength: 0, wrapUnder })
+      await plain("non-framed", bytes)
+      expect(Buffer.compare((await get(client, "non-framed")).bytes, pattern(size))).toBe(0)
+      expect(await read(client, "non-framed", "bytes=4000-4009")).toEqual(pattern(size).slice(4000, 4010))
     }
   })
 
