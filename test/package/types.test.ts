@@ -88,9 +88,11 @@ import { GetObjectCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/clien
 import { kmsKeyring } from "kms-envelope"
 import * as cost from "kms-envelope/cost"
 import { LocalKms } from "kms-envelope/local-kms"
+import { type BlockDevice, serveNbd } from "kms-envelope/nbd"
 import { EncryptedS3Client } from "kms-envelope/s3"
 import * as testing from "kms-envelope/testing"
 
+export const address = async (device: BlockDevice) => (await serveNbd(device, { port: 0 })).address
 const kms = LocalKms.inMemory()
 const client: KMSClient = kms.client()
 export const here = kmsKeyring({ client, generatorKeyId: "alias/one" })
