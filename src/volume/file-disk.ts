@@ -4,6 +4,7 @@ import { mkdir, open, readdir, unlink } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import type { Disk, DiskFile } from "./disk.ts"
+import { eagerness } from "./eager.ts"
 import { diskError } from "./failures.ts"
 
 /** writev takes no more parts at a time. */
@@ -63,18 +64,30 @@ async function syncFolder(folder: string): Promise<void> {
 
 /** Callbacks of node:fs: the promises of file handles cost several times as much for 4 KiB. */
 function file(name: string, path: string, descriptor: number): DiskFile {
+  const reads = eagerness()
+  const writes = eagerness()
   const simple = (what: string, start: (done: (error: Error | null) => void) => void): Promise<void> =>
     new Promise((resolve, reject) => {
       start((error) => (error ? reject(diskError(`${what} ${name}`, error)) : resolve()))
     })
   return {
-    read: (into, position) =>
-      new Promise((resolve, reject) => {
-        readOn(descriptor, into, 0, position, (error, count) =>
-          error ? reject(diskError(`reading ${name}`, error)) : resolve(count),
-        )
-      }),
-    write: (parts, position) => simple("writing", (done) => writeParts(descriptor, parts, position, done)),
+    async read(into, position) {
+      if (!reads.mayTry(into.length)) return readInThread(name, descriptor, into, position)
+      try {
+        return reads.attempt(() => readNow(descriptor, into, position))
+      } catch (error) {
+        throw diskError(`reading ${name}`, error)
+      }
+    },
+    async write(parts, position) {
+      const length = parts.reduce((sum, part) => sum + part.length, 0)
+      if (!writes.mayTry(length)) return simple("writing", (done) => writeParts(descriptor, parts, position, done))
+      try {
+        writes.attempt(() => writeNow(descriptor, parts, position))
+      } catch (error) {
+        throw diskError(`writing ${name}`, error)
+      }
+    },
     sync: () => simple("synchronising", (done) => fs.fdatasync(descriptor, done)),
     truncate: (length) => simple("truncating", (done) => fs.ftruncate(descriptor, length, done)),
     size: () =>
@@ -85,6 +98,32 @@ function file(name: string, path: string, descriptor: number): DiskFile {
       }),
     deallocate: (position, length) => deallocate(path, position, length),
     close: () => simple("closing", (done) => fs.close(descriptor, done)),
+  }
+}
+
+const readInThread = (name: string, descriptor: number, into: Uint8Array, position: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    readOn(descriptor, into, 0, position, (error, count) =>
+      error ? reject(diskError(`reading ${name}`, error)) : resolve(count),
+    )
+  })
+
+function readNow(descriptor: number, into: Uint8Array, position: number): number {
+  for (let at = 0; ; ) {
+    const count = fs.readSync(descriptor, into, at, into.length - at, position + at)
+    at += count
+    if (count === 0 || at === into.length) return at
+  }
+}
+
+function writeNow(descriptor: number, parts: readonly Uint8Array[], position: number): void {
+  for (let rest = parts, at = position; rest.length > 0; ) {
+    const written =
+      rest.length === 1
+        ? fs.writeSync(descriptor, rest[0]!, 0, rest[0]!.length, at)
+        : fs.writevSync(descriptor, rest.slice(0, MAX_PARTS), at)
+    at += written
+    rest = after(rest, written)
   }
 }
 
