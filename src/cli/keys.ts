@@ -96,6 +96,9 @@ async function defaultKeys(kms: Kms): Promise<string[]> {
 const keyArns = ({ wrappedKeys }: Inspected): string[] => wrappedKeys.flatMap(({ keyArn }) => keyArn ?? [])
 
 function whoseKey(kms: Kms, arns: readonly string[]): CliError {
+  if (arns.length === 0) {
+    return usageError("which key may decrypt?", "name it, with --key or --from, or any of an account with --account ID")
+  }
   const account = KEY_ARN.exec(arns[0] ?? "")?.[1] ?? "ACCOUNT"
   return usageError(
     `the message names ${arns.join(", ")}: is that a key you trust?`,

@@ -35,7 +35,7 @@ export interface ObjectOptions extends S3Options {
 }
 
 /** @throws CliError `usage` */
-export function openS3({ endpoint, region }: S3Options): S3Client {
+function openS3({ endpoint, region }: S3Options): S3Client {
   // What the SDK has to say about old versions of Node is for developers.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true"
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION } = process.env

@@ -274,8 +274,10 @@ it("keeps the default encryption of buckets in the user's own file", async () =>
     1
     $ envelope s3 cat s3://other/3
     3
-    $ envelope s3 cat s3://box/public/2 2>&1 | head -1 | cut -c 1-50
-    envelope: the object box/public/2 is not encrypted
+    $ envelope s3 cat s3://box/public/2
+    envelope: s3://box/public/2 is not encrypted
+      hint: envelope s3 head shows what it is, envelope s3 encrypt brings it under the envelope
+    [exit 32]
     $ envelope s3 cat s3://box/public/2 --allow-plaintext
     2
     $ envelope s3 default-encryption clear s3://box/public/

@@ -31,14 +31,7 @@ export async function s3EncryptCommand(text: string, options: MigrateOptions): P
   await withObjects(
     options,
     async () => ({ writes: place }),
-    ({ client }) =>
-      follow("encrypting", place, options, (common) =>
-        encryptObjects({
-          client,
-          ...common,
-          ...(options.bucketKey !== undefined && { encryption: { bucketKey: true } }),
-        }),
-      ),
+    ({ client }) => follow("encrypting", place, options, (common) => encryptObjects({ client, ...common })),
   )
 }
 

@@ -4,7 +4,7 @@ import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { CopyObjectCommand, GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3"
 import { type InspectedObject, inspectObject } from "../../s3/index.ts"
-import { ioError, isErrno, usageError } from "../failures.ts"
+import { CliError, ioError, isErrno, usageError } from "../failures.ts"
 import { print } from "../fd.ts"
 import { noteDone, write } from "../messages.ts"
 import { type Progress, startProgress } from "../progress.ts"
@@ -146,7 +146,9 @@ async function download(place: S3Place, path: string | undefined, options: GetOp
     async (s3) => {
       found = await inspectObject({ client: s3, ...place, ...(versionId !== undefined && { versionId }) })
       if (found === undefined) throw noSuchObject(place)
-      return { reads: keyArnsOf(found) }
+      if (found.format !== "plaintext" && found.format !== "empty") return { reads: keyArnsOf(found) }
+      if (options.allowPlaintext) return {}
+      throw new CliError("notEncrypted", `${name} is not encrypted`)
     },
     async (session) => {
       const size = Range === undefined ? found!.plaintextLength : undefined
