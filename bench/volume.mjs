@@ -33,7 +33,7 @@ async function measure(blockSize) {
   const large = new Uint8Array(MiB).fill(9)
   try {
     await createVolume(folder, { size: SIZE, keyring, blockSize })
-    await using volume = await attachVolume(folder, { keyring })
+    const volume = await attachVolume(folder, { keyring })
     for (let at = 0; at < SIZE; at += MiB) await volume.write(at, large)
     await volume.flush()
     const sequence = (i) => (i * MiB) % SIZE
@@ -46,8 +46,18 @@ async function measure(blockSize) {
         1,
         () => rate(1, () => volume.write(random(4096), small).then(() => volume.flush())),
       ],
-      ["1 MiB reads in order, depth 1", "MiB/s", 1, () => rate(1, (i) => volume.read(sequence(i), MiB))],
-      ["1 MiB reads in order, depth 16", "MiB/s", 1, () => rate(16, (i) => volume.read(sequence(i), MiB))],
+      [
+        "1 MiB reads in order, depth 1",
+        "MiB/s",
+        1,
+        () => rate(1, (i) => volume.read(sequence(i), MiB).then((data) => volume.release(data))),
+      ],
+      [
+        "1 MiB reads in order, depth 16",
+        "MiB/s",
+        1,
+        () => rate(16, (i) => volume.read(sequence(i), MiB).then((data) => volume.release(data))),
+      ],
       ["1 MiB writes in order, depth 1", "MiB/s", 1, () => rate(1, (i) => volume.write(sequence(i), large))],
       ["1 MiB writes in order, depth 16", "MiB/s", 1, () => rate(16, (i) => volume.write(sequence(i), large))],
     ]
@@ -64,6 +74,7 @@ async function measure(blockSize) {
         results: [spread("kms-envelope", values, true)],
       })
     }
+    await volume.detach()
   } finally {
     await rm(folder, { recursive: true })
   }

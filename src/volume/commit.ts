@@ -9,6 +9,7 @@ import { Domain } from "./keys.ts"
 import type { LogMark } from "./log.ts"
 import type { BlockRange } from "./placement.ts"
 import { type Item, strideOf } from "./record.ts"
+import { scratch } from "./scratch.ts"
 
 /** A batch whose blocks are sealed and on their way to the disk. */
 export interface Commit {
@@ -189,10 +190,31 @@ function writeBlocks(core: Core, { blocks, ciphertexts, sides, inline }: SealedB
     (from, to) => {
       if (inline[from] === 1) return
       const file = dataFile(core, sides[from] as Side) as DiskFile
-      writes.push(file.write(ciphertexts.slice(from, to), blocks[from]! * core.geometry.blockSize))
+      const position = blocks[from]! * core.geometry.blockSize
+      writes.push(
+        to - from === 1 ? file.write([ciphertexts[from]!], position) : writeRun(file, ciphertexts, from, to, position),
+      )
     },
   )
   return writes
+}
+
+/** As one piece: handing over each block by itself costs more than the copy. */
+async function writeRun(
+  file: DiskFile,
+  ciphertexts: readonly Uint8Array[],
+  from: number,
+  to: number,
+  position: number,
+): Promise<void> {
+  const blockSize = ciphertexts[from]!.length
+  const whole = scratch.take((to - from) * blockSize)
+  for (let i = from; i < to; i++) whole.set(ciphertexts[i]!, (i - from) * blockSize)
+  try {
+    await file.write([whole], position)
+  } finally {
+    scratch.give(whole)
+  }
 }
 
 function applyBlocks(

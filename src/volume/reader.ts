@@ -6,18 +6,28 @@ import { tamperedVolume } from "./failures.ts"
 import { dataName } from "./files.ts"
 import { NODE_ENTRIES, volumeName } from "./geometry.ts"
 import { Domain } from "./keys.ts"
+import { type BufferPool, scratch } from "./scratch.ts"
 
 /** Where runs of one side alternate more often than this, both files are read over the whole range. */
 const MAX_RUNS = 3
 const MAX_ATTEMPTS = 100
+/** Results of at least so many bytes come from the pool. */
+const POOLED = 2 ** 16
 
 export interface Reader {
   /** Plaintext of whole blocks. @throws EnvelopeError `TamperedVolume`, `VolumeIo` */
   readBlocks(first: number, count: number): Promise<Uint8Array>
 }
 
-/** @param busy what to wait for before the map is right for the blocks */
-export function volumeReader(core: Core, busy: (first: number, count: number) => Promise<unknown> | undefined): Reader {
+/**
+ * @param busy what to wait for before the map is right for the blocks
+ * @param pool for large results, which whoever gets them may give back
+ */
+export function volumeReader(
+  core: Core,
+  busy: (first: number, count: number) => Promise<unknown> | undefined,
+  pool: BufferPool,
+): Reader {
   const blockSize = core.geometry.blockSize
 
   /** Blocks of one leaf. @returns the places of blocks that do not verify */
@@ -25,7 +35,10 @@ export function volumeReader(core: Core, busy: (first: number, count: number) =>
     for (let wait = busy(first, count); wait !== undefined; wait = busy(first, count)) await wait
     const now = core.map.leafNow(first)
     const leaf = now === undefined ? await core.map.leaf(first) : now
-    if (leaf === null) return []
+    if (leaf === null) {
+      out.fill(0)
+      return []
+    }
     const start = (first % NODE_ENTRIES) * ENTRY_LENGTH
     // A copy: the blocks may change while they are read.
     const entries = copyBytes(leaf.entries.subarray(start, start + count * ENTRY_LENGTH))
@@ -37,19 +50,24 @@ export function volumeReader(core: Core, busy: (first: number, count: number) =>
     }
     const onDisk = new Uint8Array(count)
     for (let i = 0; i < count; i++) {
-      if (!isPresent(entries, i * ENTRY_LENGTH)) continue
+      if (!isPresent(entries, i * ENTRY_LENGTH)) {
+        out.fill(0, i * blockSize, (i + 1) * blockSize)
+        continue
+      }
       const inline = core.inlined.size > 0 ? core.inlined.get(first + i) : undefined
       if (inline === undefined) onDisk[i] = 1 + sideOf(entries, i * ENTRY_LENGTH)
       else openInto(i, inline.ciphertext)
     }
     await Promise.all(
       planReads(onDisk).map(async ({ from, to, side }) => {
-        const ciphertext = await readData(core, side, first + from, to - from)
+        const memory = scratch.take((to - from) * blockSize)
+        const ciphertext = memory.subarray(0, await readData(core, side, first + from, memory))
         for (let i = from; i < to; i++) {
           if (onDisk[i] !== side + 1) continue
           const at = (i - from) * blockSize
           openInto(i, at + blockSize <= ciphertext.length ? ciphertext.subarray(at, at + blockSize) : undefined)
         }
+        scratch.give(memory)
       }),
     )
     return failed
@@ -69,14 +87,14 @@ export function volumeReader(core: Core, busy: (first: number, count: number) =>
 
   const readWhole = async (first: number, count: number, out: Uint8Array): Promise<void> => {
     for (const i of await readPart(first, count, out)) {
-      const piece = out.subarray(i * blockSize, (i + 1) * blockSize).fill(0)
+      const piece = out.subarray(i * blockSize, (i + 1) * blockSize)
       await readAgain(first + i, piece)
     }
   }
 
   return {
     async readBlocks(first, count) {
-      const out = allocate(count * blockSize)
+      const out = count * blockSize < POOLED ? allocate(count * blockSize) : pool.take(count * blockSize)
       const toLeafEnd = NODE_ENTRIES - (first % NODE_ENTRIES)
       if (count <= toLeafEnd) {
         await readWhole(first, count, out)
@@ -107,15 +125,22 @@ export function openBlock(
   return keys.open(Domain.block, { epoch, counter }, keys.blockAad(block), ciphertext, tag)
 }
 
-/** Ciphertext of neighbours on one side; shorter where the file ends, or is absent. */
-export async function readData(core: Core, side: Side, first: number, count: number): Promise<Uint8Array> {
-  const { blockSize } = core.geometry
+/**
+ * Ciphertext of neighbours on one side.
+ *
+ * @param into whole blocks from `first` on
+ * @returns how many bytes there are: fewer where the file ends, or is absent
+ */
+export async function readData(core: Core, side: Side, first: number, into: Uint8Array): Promise<number> {
   const found = core.files.find(dataName(side))
   const file = found instanceof Promise ? await found : found
-  if (file === undefined) return allocate(0)
-  const bytes = new Uint8Array(count * blockSize)
-  const length = await file.read(bytes, first * blockSize)
-  return length === bytes.length ? bytes : bytes.subarray(0, length)
+  return file === undefined ? 0 : file.read(into, first * core.geometry.blockSize)
+}
+
+/** The same in memory of its own. */
+export async function readDataCopy(core: Core, side: Side, first: number, count: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count * core.geometry.blockSize)
+  return bytes.subarray(0, await readData(core, side, first, bytes))
 }
 
 // --- internal ---

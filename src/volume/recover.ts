@@ -3,7 +3,7 @@ import type { Core } from "./core.ts"
 import { ENTRY_LENGTH, readEntry, sideOf } from "./entry.ts"
 import { dataName } from "./files.ts"
 import { type FoundLog, readLog } from "./log-reader.ts"
-import { openBlock, readData } from "./reader.ts"
+import { openBlock, readDataCopy } from "./reader.ts"
 import { type Item, strideOf } from "./record.ts"
 
 /** Blocks read at a time to verify them. */
@@ -75,7 +75,7 @@ async function settleBlocks(
     const sides =
       kind === "inline"
         ? []
-        : await Promise.all(([0, 1] as const).map((side) => readData(core, side, first + from, length)))
+        : await Promise.all(([0, 1] as const).map((side) => readDataCopy(core, side, first + from, length)))
     for (let i = 0; i < length; i++) {
       const block = first + from + i
       if (!isOpen(block)) continue

@@ -8,7 +8,7 @@ import { dataName } from "./files.ts"
 import { NODE_ENTRIES } from "./geometry.ts"
 import { writeHome } from "./home.ts"
 import type { MapNode } from "./node-cache.ts"
-import { openBlock, readData } from "./reader.ts"
+import { openBlock, readDataCopy } from "./reader.ts"
 import { beginSession, checkpointAlone, needsCheckpoint } from "./session.ts"
 import { addEpochs, walkMap } from "./walk.ts"
 
@@ -79,7 +79,7 @@ async function moveLeaf(core: Core, durability: Durability, index: number): Prom
   await writeHome(core)
   const first = index * NODE_ENTRIES
   const { blockSize } = core.geometry
-  const sealed = await readData(core, 1, first, NODE_ENTRIES)
+  const sealed = await readDataCopy(core, 1, first, NODE_ENTRIES)
   const moving: number[] = []
   for (let i = 0; i < NODE_ENTRIES; i++) {
     const at = i * ENTRY_LENGTH

@@ -8,6 +8,7 @@ import { geometryOf, parseVolumeSize, volumeName } from "./geometry.ts"
 import { type VolumeInfo, volumeInfo } from "./info.ts"
 import type { VolumeLock } from "./lock.ts"
 import { type Reader, volumeReader } from "./reader.ts"
+import { bufferPool } from "./scratch.ts"
 import { type ScrubOptions, type ScrubResult, scrubCore } from "./scrub.ts"
 import { beginSession, checkpointAlone, homeWriter, newEpoch, upkeep } from "./session.ts"
 import { type SettleResult, settleCore } from "./settle.ts"
@@ -41,6 +42,7 @@ export class Volume {
   readonly #durability: Durability
   readonly #reader: Reader
   readonly #changes: Changes
+  readonly #pool = bufferPool()
   readonly #timer: NodeJS.Timeout | undefined
   readonly #signals: ReadonlyMap<NodeJS.Signals, () => void>
   /** Calls under way. */
@@ -61,7 +63,7 @@ export class Volume {
     const writer = volumeWriter(core, this.#gate, this.#durability, upkeep(core, this.#durability), () => {
       if (core.placement.count > MAX_UNFLUSHED_BLOCKS) this.#durability.flush().catch(() => {})
     })
-    this.#reader = volumeReader(core, writer.busy)
+    this.#reader = volumeReader(core, writer.busy, this.#pool)
     this.#changes = changesOf(core, writer, this.#reader, this.#durability)
     const { flushIntervalSeconds, detachOnSignals } = behaviour
     if (!core.readOnly && flushIntervalSeconds > 0) {
@@ -85,6 +87,11 @@ export class Volume {
     const blocks = await this.#run(() => this.#reader.readBlocks(first, count))
     const skip = offset - first * this.blockSize
     return blocks.length === length ? blocks : blocks.subarray(skip, skip + length)
+  }
+
+  /** Optional: what `read` gave is not used any more, and its memory may serve the next one. */
+  release(data: Uint8Array): void {
+    this.#pool.give(data)
   }
 
   /** @param data must stay as it is until the call has settled @param options fua: settle only when it is durable */
@@ -235,6 +242,7 @@ export class Volume {
       await core.homing?.catch(() => {})
       core.keys.wipe()
       core.map.clear()
+      this.#pool.clear()
       await core.log?.close()
       await core.files.close()
       await this.#lock.release()
