@@ -155,7 +155,7 @@ describe.skipIf(!hasNbdPrograms)(`NBD clients${whyNot}`, () => {
   ])("fio writes blocks of %s (%s) at depth %i and verifies them", async (bs, rw, depth) => {
     const server = await served(memoryDevice(64 * MiB))
     const job = [`--uri=${server.uri}`, `--bs=${bs}`, `--rw=${rw}`, `--iodepth=${depth}`, "--size=16m", "--fsync=64"]
-    const verify = ["--verify=crc32c", "--verify_fatal=1", "--do_verify=1", "--randrepeat=0"]
+    const verify = ["--verify=crc32c", "--verify_fatal=1", "--do_verify=1", "--verify_state_save=0", "--randrepeat=0"]
     await run("fio", ["--name=verify", "--ioengine=nbd", "--output-format=terse", ...job, ...verify])
     expect(server.stats).toMatchObject({ errors: 0, connections: 0 })
     expect(server.stats.flushes).toBeGreaterThan(0)
