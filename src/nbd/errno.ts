@@ -15,9 +15,14 @@ const byCode: Readonly<Record<string, Errno>> = {
   EOPNOTSUPP: ERRNO.ENOTSUP,
   ESHUTDOWN: ERRNO.ESHUTDOWN,
   Closed: ERRNO.ESHUTDOWN,
+  ReadOnlyVolume: ERRNO.EPERM,
 }
 
-export function errnoOf(error: unknown): Errno {
+/** By the error's own code, or by its cause's, where a device wraps what the system said. */
+export const errnoOf = (error: unknown): Errno =>
+  byCodeOf(error) ?? byCodeOf((error as Error | undefined)?.cause) ?? ERRNO.EIO
+
+function byCodeOf(error: unknown): Errno | undefined {
   const code = typeof error === "object" && error !== null ? (error as { code?: unknown }).code : undefined
-  return (typeof code === "string" && Object.hasOwn(byCode, code) ? byCode[code] : undefined) ?? ERRNO.EIO
+  return typeof code === "string" && Object.hasOwn(byCode, code) ? byCode[code] : undefined
 }
