@@ -1,12 +1,11 @@
-import type { __Client, S3Client } from "@aws-sdk/client-s3"
+import type { S3Client } from "@aws-sdk/client-s3"
 import type { Keys } from "./keys.ts"
 import type { EncryptionSendOptions, Settings } from "./options.ts"
 import type { ReadCache } from "./read-cache.ts"
 import type { Uploads } from "./upload-state.ts"
 
 /** What `send` of the SDK's client takes as options. */
-// biome-ignore lint/suspicious/noExplicitAny: only the first of the SDK's type parameters is of interest.
-export type HttpOptions = S3Client extends __Client<infer O, any, any, any> ? O : never
+export type HttpOptions = Parameters<S3Client["send"]>[1]
 
 /** What one client holds. */
 export interface Session {

@@ -85,12 +85,12 @@ export class EncryptedS3Client extends S3Client {
    */
   override send<I extends ServiceInputTypes, O extends ServiceOutputTypes>(
     command: SdkCommand<I, O>,
-    options?: SendOptions,
-  ): Promise<O>
-  override send<I extends ServiceInputTypes, O extends ServiceOutputTypes>(
-    command: SdkCommand<I, O>,
     callback: Callback<O>,
   ): void
+  override send<I extends ServiceInputTypes, O extends ServiceOutputTypes>(
+    command: SdkCommand<I, O>,
+    options?: SendOptions,
+  ): Promise<O>
   override send<I extends ServiceInputTypes, O extends ServiceOutputTypes>(
     command: SdkCommand<I, O>,
     options: SendOptions,

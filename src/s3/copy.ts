@@ -24,7 +24,7 @@ import { withoutEnvelope } from "./s3ec/index.ts"
 import { uploadOf } from "./upload-state.ts"
 
 /** What a copy takes over from its source with `MetadataDirective` COPY. */
-const HEADERS = [
+export const HEADERS = [
   "CacheControl",
   "ContentDisposition",
   "ContentEncoding",

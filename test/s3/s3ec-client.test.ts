@@ -198,11 +198,32 @@ describe("copies of objects of the S3 Encryption Client (OBJ-2.7)", () => {
     }
   })
 
-  test("are written again where they are bound, or of another format", async () => {
+  test("that bind their place are wrapped anew by KMS, without being read", async () => {
     const bound = client({}, { objectContext: "arn" })
-    await put(bound, "bound", pattern(50_000), { Metadata: { mine: "1" } })
+    const described = { Metadata: { mine: "1" }, ContentType: "text/x", Tagging: "a=b" }
+    await put(bound, "bound", pattern(50_000), described)
+    world.server.forget()
+    world.calls.sent.length = 0
     await copy("bound", "bound", {}, bound)
-    expect((await get(bound, "bound", { Bucket: "other" })).bytes).toHaveLength(50_000)
+    expect(world.server.log.map(({ operation }) => operation)).toEqual(["HeadObject", "CopyObject"])
+    expect(world.kmsOperations()).toEqual(["ReEncrypt"])
+    const { DestinationEncryptionContext } = world.calls.sent[0]!.input
+    expect(DestinationEncryptionContext["aws:s3:arn"]).toBe("arn:aws:s3:::other/bound")
+    const { bytes, Metadata, ContentType, TagCount } = await get(bound, "bound", { Bucket: "other" })
+    expect(same(bytes, pattern(50_000))).toBe(true)
+    expect([Metadata!.mine, ContentType, TagCount]).toEqual(["1", "text/x", 1])
+    world.server.move(Bucket, "bound", "bound-away")
+    expect(await codeOf(() => copy("bound-away", "x", {}, bound))).toBe("ContextMismatch")
+    const stale = await errorOf(() => copy("bound", "x", { CopySourceIfMatch: '"0"' }, bound))
+    expect(stale).toMatchObject({ $metadata: { httpStatusCode: 412 } })
+  })
+
+  test("are written again where KMS cannot wrap them anew, or of another format", async () => {
+    const key = s3ecAesKey({ wrappingKey: new Uint8Array(32).fill(5) })
+    const files = client({ key, instructionFile: true })
+    await put(files, "file", pattern(50_000))
+    await copy("file", "file", {}, files)
+    expect((await get(files, "file", { Bucket: "other" })).bytes).toHaveLength(50_000)
     const messages = world.client({ s3ec: { key: kmsKey() } })
     await put(s3, "to-message", pattern(50_000), { Metadata: { mine: "1" } })
     await copy("to-message", "message", {}, messages)

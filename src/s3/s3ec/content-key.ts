@@ -141,7 +141,7 @@ function* keysInOrder({ key, additionalKeys }: S3ecPlan, description: StringMap)
   yield* new Set([...named, ...all])
 }
 
-function checkStoredContext(
+export function checkStoredContext(
   { wrapAlgorithm, description, suiteId }: ObjectEnvelope,
   expected: EncryptionContext,
 ): void {

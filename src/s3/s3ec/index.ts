@@ -1,6 +1,6 @@
 export { type S3ecAesKeyOptions, s3ecAesKey } from "./aes-key.ts"
 export { type S3ecBucketKeyOptions, s3ecBucketKey } from "./bucket-key.ts"
-export { checkReadable, type S3ecCallOptions } from "./content-key.ts"
+export { checkReadable, checkStoredContext, type S3ecCallOptions } from "./content-key.ts"
 export type { ObjectEnvelope, WrapAlgorithm } from "./envelope.ts"
 export {
   envelopePlace,
@@ -26,4 +26,4 @@ export {
   sealedStream,
   sealObject,
 } from "./seal.ts"
-export { withEnvelope, withoutEnvelope } from "./write-envelope.ts"
+export { type WrittenEnvelope, withEnvelope, withoutEnvelope, writeEnvelope } from "./write-envelope.ts"

@@ -1,5 +1,6 @@
 import type { EncryptionContext, MaybePromise } from "../../core/index.ts"
-import type { WrapAlgorithm } from "./envelope.ts"
+import type { ObjectEnvelope, WrapAlgorithm } from "./envelope.ts"
+import type { RewrappedKey } from "./rewrap.ts"
 import type { StringMap } from "./text.ts"
 
 export interface S3ecWrapRequest {
@@ -55,6 +56,12 @@ export interface S3ecKey {
    * @throws when it does, but the wrapped key does not open
    */
   unwrap(request: S3ecUnwrapRequest): MaybePromise<Uint8Array | undefined>
+  /**
+   * Optional: wraps an object's data key for another encryption context, without it leaving KMS (ReEncrypt).
+   *
+   * @param encryptionContext the caller's pairs of the new wrapped key
+   */
+  rewrap?(envelope: ObjectEnvelope, encryptionContext: EncryptionContext, signal?: AbortSignal): Promise<RewrappedKey>
 }
 
 /** A key that is held in memory: `close()`, or `using`, overwrites it; later calls throw `Closed`. */

@@ -11,6 +11,7 @@ import {
 } from "../../keyrings/index.ts"
 import type { S3ecKey, S3ecUnwrapRequest, S3ecWrapResult } from "./key.ts"
 import { CIPHER_PAIR } from "./names.ts"
+import { rewrapDataKey } from "./rewrap.ts"
 
 export interface S3ecKmsKeyOptions {
   /** Sends the requests: the AWS SDK's `KMSClient`, or any object with its `send(command)`. */
@@ -49,6 +50,16 @@ function kmsKey(options: Omit<S3ecKmsKeyOptions, "keyId"> & { readonly keyId: st
   return {
     name,
     bindsContext: true,
+    ...(keyId !== undefined && {
+      rewrap: (envelope, encryptionContext, signal) =>
+        rewrapDataKey(envelope, {
+          client,
+          keyId,
+          encryptionContext,
+          ...(options.grantTokens && { grantTokens: options.grantTokens }),
+          ...(signal && { signal }),
+        }),
+    }),
     async wrap({ contentCipher, encryptionContext, dataKey: given, signal }): Promise<S3ecWrapResult> {
       if (keyId === undefined) throw new TypeError("s3ecKmsDiscoveryKey only decrypts: to encrypt, use s3ecKmsKey")
       const description: EncryptionContext = { ...encryptionContext, [CIPHER_PAIR]: contentCipher }
