@@ -3,7 +3,7 @@ import { PutObjectCommand } from "@aws-sdk/client-s3"
 import { expect, it, onTestFinished } from "vitest"
 import { pattern } from "../support/keys.ts"
 import { type S3Server, startS3Server } from "../support/s3-server/index.ts"
-import { type Sandbox, sandboxWithKey } from "./sandbox.ts"
+import { outcome, type Sandbox, sandboxWithKey } from "./sandbox.ts"
 import { transcript } from "./transcript.ts"
 
 const guide = readFileSync(new URL("../../docs/guide/s3-command.md", import.meta.url), "utf8")
@@ -239,6 +239,30 @@ it("says which objects are not done, with an exit code", async () => {
     summary: { objects: { failed: 1 } },
     failures: [{ key: "1", action: "failed", error: "AccessDenied: Injected" }],
   })
+})
+
+it("goes on after it was killed, and what it was at is as it was", async () => {
+  const box = await sandboxWithBucket()
+  for (const name of ["1", "2", "3", "4"]) await putPlain(box, name, `plain ${name}`)
+  const args = ["s3", "encrypt", "s3://box", "--journal", box.path("journal"), "--concurrency", "1"]
+  const reached = new Promise<void>((resolve) => {
+    box.server.intervene = ({ operation, key, headers }) => {
+      if (operation !== "PutObject" || headers["if-match"] === undefined || key !== "3") return undefined
+      resolve()
+      return new Promise(() => {})
+    }
+  })
+  const child = box.start(args)
+  await reached
+  child.kill("SIGKILL")
+  await outcome(child)
+  box.server.intervene = undefined
+  const stored = async (key: string) => Buffer.from(await box.server.stored("box", key).content.bytes()).toString()
+  expect(await stored("2")).not.toContain("plain")
+  expect([await stored("3"), await stored("4")]).toEqual(["plain 3", "plain 4"])
+  const { stdout } = await box.ok([...args, "--json"])
+  expect(JSON.parse(stdout.toString())).toMatchObject({ summary: { objects: { encrypted: 2, skipped: 2, failed: 0 } } })
+  expect((await box.ok(["s3", "cat", "s3://box/3"])).stdout.toString()).toBe("plain 3")
 })
 
 it("keeps the default encryption of buckets in the user's own file", async () => {
