@@ -32,7 +32,7 @@ test("every path that package.json promises is there, with types for each entry 
   const { bin, exports, main, module, types, typesVersions } = manifest()
   const promised = [bin, exports, main, module, types, typesVersions].flatMap(paths)
   expect(promised.filter((path) => !existsSync(join(folder(), path)))).toEqual([])
-  for (const entry of [".", "./cost", "./local-kms", "./nbd", "./s3", "./testing"]) {
+  for (const entry of [".", "./cost", "./local-kms", "./nbd", "./s3", "./testing", "./volume"]) {
     const { import: esm, require: cjs } = exports[entry]
     expect(
       [esm.default, esm.types, cjs.default, cjs.types].map((path: string) => path.replace(/^\.\/dist\/[\w-]+\./, "")),
