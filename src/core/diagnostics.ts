@@ -22,7 +22,7 @@ export type TracedOperation = keyof typeof tracing
 export interface MessageTrace {
   /**
    * `encrypt`, `decrypt`, `encryptInto`, `decryptInto`, `encryptFile`, `decryptFile`, `encryptStream`, `decryptStream`,
-   * `openMessage`, or `reencrypt` on both channels.
+   * `openMessage`, `getObject`, or `reencrypt` on both channels.
    */
   operation: string
   /** For instance 0x0478. */

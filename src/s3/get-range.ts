@@ -85,7 +85,9 @@ async function tryRange(call: GetCall, range: ByteRange): Promise<GetObjectComma
   const pin = pinOf(output)
   const opened = await openHeader(call, header)
   try {
-    if (id !== undefined) cache?.put(id, { ...opened, size, pin })
+    // Without the version, unless the caller names one: the next read is of what is current then, by its ETag.
+    if (id !== undefined && pin.IfMatch !== undefined)
+      cache?.put(id, { ...opened, size, pin: { IfMatch: pin.IfMatch } })
     return await readFrames(call, range, { ...opened, size, pin, output, start })
   } finally {
     wipe(opened.key)

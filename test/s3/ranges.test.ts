@@ -200,6 +200,20 @@ describe("with the cache of headers and keys", () => {
     expect(await read(client, "cached", "bytes=0-3")).toEqual(body.slice(0, 4).map((byte) => byte ^ 1))
   })
 
+  test("in a versioned bucket the next range is of the current version too", async () => {
+    const versions = { Bucket: "other", VersioningConfiguration: { Status: "Enabled" } } as const
+    await s3.send(new PutBucketVersioningCommand(versions))
+    const client = world.client({ readCache: { maxAgeSeconds: 60 } })
+    const first = (input = {}) => get(client, "current", { Bucket: "other", Range: "bytes=0-0", ...input })
+    const { VersionId } = await put(client, "current", "a", { Bucket: "other" })
+    expect((await first()).bytes).toEqual(new Uint8Array([97]))
+    await put(client, "current", "b", { Bucket: "other" })
+    expect((await first()).bytes).toEqual(new Uint8Array([98]))
+    expect((await first({ VersionId })).bytes).toEqual(new Uint8Array([97]))
+    expect((await first({ VersionId })).bytes).toEqual(new Uint8Array([97]))
+    expect((await first()).bytes).toEqual(new Uint8Array([98]))
+  })
+
   test("what is expected of the object is part of the entry", async () => {
     const client = world.client({ readCache: { maxAgeSeconds: 60 } })
     await put(client, "cached", body)
