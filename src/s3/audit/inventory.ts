@@ -21,7 +21,7 @@ interface Manifest {
 }
 
 /**
- * The objects of an S3 Inventory report (CSV, gzip), delete markers left out, in the report's order.
+ * OBJ-10.5: the objects of an S3 Inventory report (CSV, gzip), delete markers left out, in the report's order.
  *
  * @throws EnvelopeError `UnsupportedFormat` for ORC and Parquet, `MalformedMessage` for what is no report, `TamperedMessage`
  * for a file without the MD5 of the manifest

@@ -49,7 +49,7 @@ const LIMITS = {
 const ARCHIVED = ["GLACIER", "DEEP_ARCHIVE"]
 
 /**
- * Looks at an object without any key: one GET of its beginning, which brings its metadata along; for what looks like
+ * OBJ-10.1: looks at an object without any key: one GET of its beginning, which brings its metadata along; for what looks like
  * plaintext one more for an instruction file.
  *
  * @returns undefined for an object that is gone meanwhile
@@ -111,7 +111,7 @@ async function fetchBeginning(listed: Listed, options: LookOptions, length = FIR
     return { bytes, size, metadata: output.Metadata ?? {}, head: output }
   } catch (error) {
     const { name } = error as Error
-    // No byte satisfies a range of an object without any.
+    // OBJ-10.3. No byte satisfies a range of an object without any.
     if (name === "InvalidRange") return headOnly(listed, options, false)
     if (name === "InvalidObjectState") return headOnly(listed, options, true)
     throw error
@@ -215,7 +215,7 @@ function holdsEnvelope(bytes: Uint8Array, place: string): boolean {
   }
 }
 
-/** @returns undefined where there is none, or where a file of that name beside a plaintext object is something else */
+/** OBJ-10.2 @returns undefined where there is none, or where a file of that name beside plaintext is something else */
 async function fetchInstructionFile(
   listed: Listed,
   { metadata }: Beginning,

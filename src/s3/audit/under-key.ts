@@ -16,7 +16,7 @@ export interface UnderKeyOptions {
 
 export type UnderKey = NonNullable<AuditedObject["underKey"]>
 
-/** @returns whether reading the object takes the key, on the client's layer or on S3's */
+/** OBJ-10.4 @returns whether reading the object takes the key, on the client's layer or on S3's */
 export function underKeyTeller({ keyArn, kms }: UnderKeyOptions): (seen: Seen) => Promise<UnderKey> {
   if (parseKeyArn(keyArn) === undefined) throw new TypeError("keyArn must be the ARN of a KMS key")
   const answers = new Map<string, Promise<UnderKey>>()

@@ -30,7 +30,7 @@ export interface CopyInPlace {
 }
 
 /**
- * Gives an object other user metadata: a copy onto itself within S3, so that no byte of it travels. It happens on the
+ * OBJ-11.4: gives an object other user metadata: a copy onto itself within S3, so that no byte of it travels. It happens on the
  * condition that the object is still the one that was looked at, at the source and, by servers that know it, at the
  * destination.
  */

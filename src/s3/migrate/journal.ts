@@ -31,7 +31,7 @@ type Line =
   | { readonly mended: string }
 
 /**
- * Opens a journal, or begins one. Lines of JSON are appended; one that the end of a process cut short is ignored. A key
+ * OBJ-11.6: opens a journal, or begins one. Lines of JSON are appended; one that the end of a process cut short is ignored. A key
  * is written down after its object was written, so that what is lost is done again, which changes nothing.
  *
  * @throws TypeError for a journal of another migration, or a file that is no journal; errors of the file system

@@ -6,7 +6,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3"
 
-/** What an object keeps when it is written again in its place. */
+/** OBJ-11.3: what an object keeps when it is written again in its place. */
 export type Kept = Pick<
   PutObjectCommandInput,
   | "CacheControl"
@@ -31,7 +31,7 @@ export interface Described {
   readonly kept: Kept
   readonly metadata: Readonly<Record<string, string>>
   readonly tagCount: number
-  /** With quotes. Every write is on the condition that the object still has it. */
+  /** With quotes. OBJ-11.1: every write is on the condition that the object still has it. */
   readonly etag: string
   readonly versionId: string | undefined
   /** Bytes as stored. */

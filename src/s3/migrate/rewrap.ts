@@ -159,7 +159,7 @@ async function rewrapMessage({ object, message, etag }: Seen, outcome: Outcome, 
   return { ...outcome, action: "reencrypted", ...left(described) }
 }
 
-/** The pairs that the object had beside those that say where it is, which the client adds. */
+/** OBJ-11.5: the pairs that the object had beside those that say where it is, which the client adds. */
 const callersPairs = (context: EncryptionContext = {}): EncryptionContext =>
   Object.fromEntries(Object.entries(context).filter(([name]) => name !== ARN_KEY && !name.startsWith("aws-crypto-")))
 

@@ -98,7 +98,7 @@ const outcomes = (
     return { listed, outcome: outcome && dryRun ? { ...outcome, dryRun: true } : outcome }
   })
 
-/** An object that was written meanwhile is looked at once more. */
+/** OBJ-11.2: an object that was written meanwhile is looked at once more. */
 async function tryOne(listed: Listed, one: MigrateOne): Promise<MigratedObject | undefined> {
   const { bucket, key, size = 0 } = listed
   for (let attempt = 1; ; attempt++) {
