@@ -77,7 +77,7 @@ export function volumeReader(
   const readAgain = async (block: number, out: Uint8Array): Promise<void> => {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const before = await entryOf(core, block)
-      if ((await readPart(block, 1, out)).length === 0) return
+      if (await readOne(block, out)) return
       if (busy(block, 1) === undefined && equalBytes(before, await entryOf(core, block))) break
     }
     const error = tamperedVolume(`block ${block}, at byte ${block * blockSize},`)
@@ -85,7 +85,31 @@ export function volumeReader(
     throw error
   }
 
+  /** The same as `readPart` for one block, which is most of all reads, with fewer steps. @returns whether it verifies */
+  const readOne = async (block: number, out: Uint8Array): Promise<boolean> => {
+    for (let wait = busy(block, 1); wait !== undefined; wait = busy(block, 1)) await wait
+    const now = core.map.leafNow(block)
+    const leaf = now === undefined ? await core.map.leaf(block) : now
+    const at = (block % NODE_ENTRIES) * ENTRY_LENGTH
+    if (leaf === null || !isPresent(leaf.entries, at)) {
+      out.fill(0)
+      return true
+    }
+    const entry = copyBytes(leaf.entries.subarray(at, at + ENTRY_LENGTH))
+    const inline = core.inlined.size > 0 ? core.inlined.get(block) : undefined
+    const memory = inline === undefined ? scratch.take(blockSize) : inline.ciphertext
+    const whole = inline !== undefined || (await readData(core, sideOf(entry), block, memory)) === blockSize
+    const plaintext = whole ? openBlock(core, block, entry, 0, memory) : undefined
+    if (inline === undefined) scratch.give(memory)
+    if (plaintext !== undefined) out.set(plaintext)
+    return plaintext !== undefined
+  }
+
   const readWhole = async (first: number, count: number, out: Uint8Array): Promise<void> => {
+    if (count === 1) {
+      if (!(await readOne(first, out))) await readAgain(first, out)
+      return
+    }
     for (const i of await readPart(first, count, out)) {
       const piece = out.subarray(i * blockSize, (i + 1) * blockSize)
       await readAgain(first + i, piece)
