@@ -26,8 +26,11 @@ export interface LogWriter {
   append(items: readonly Item[], durableSequence: number): { readonly mark: LogMark; readonly written: Promise<void> }
   /** Goes back, after a write that failed: the next record takes the place of those after the mark. */
   rewind(mark: LogMark): void
-  /** Writes zeros ahead where little is left. Await before the next record. */
-  fill(): Promise<void> | undefined
+  /**
+   * Writes zeros ahead where that is wanted and little is left. No record may be appended before the promise has settled: the
+   * zeros would come over it.
+   */
+  fill(wanted: boolean): Promise<void> | undefined
   sync(): Promise<void>
   close(): Promise<void>
 }
@@ -54,8 +57,8 @@ export function logWriter(file: DiskFile, number: number, firstSequence: number,
     rewind(to) {
       mark = to
     },
-    fill() {
-      if (filling !== undefined) return filling
+    fill(wanted) {
+      if (filling !== undefined || !wanted) return filling
       const from = Math.max(filled, mark.position)
       if (filled - mark.position > FILL_MARGIN || from + FILL_LENGTH > MAX_LOG_LENGTH) return undefined
       filling = file.write([allocate(FILL_LENGTH)], from).then(

@@ -155,7 +155,7 @@ export function openBlock(
  * @param into whole blocks from `first` on
  * @returns how many bytes there are: fewer where the file ends, or is absent
  */
-export async function readData(core: Core, side: Side, first: number, into: Uint8Array): Promise<number> {
+async function readData(core: Core, side: Side, first: number, into: Uint8Array): Promise<number> {
   const found = core.files.find(dataName(side))
   const file = found instanceof Promise ? await found : found
   return file === undefined ? 0 : file.read(into, first * core.geometry.blockSize)

@@ -114,7 +114,7 @@ export function volumeWriter(
   const issue = (batch: Batch): void => {
     const bytes = batch.blocks.size * core.geometry.blockSize
     const preferLog = durability.prefersLog(bytes, batch.fua)
-    const filling = preferLog ? core.log!.fill() : undefined
+    const filling = core.log!.fill(preferLog)
     if (filling !== undefined) {
       filling.then(() => issue(batch)).catch((error) => finish(batch, error))
       return
