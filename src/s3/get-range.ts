@@ -3,7 +3,7 @@ import { EnvelopeError, truncated } from "../core/index.ts"
 import { wipe } from "../crypto/index.ts"
 import type { Header } from "../format/index.ts"
 import { type FrameLayout, frameOffset } from "../framing/index.ts"
-import { openMessage } from "../message/index.ts"
+import { type OpenedRead, openMessage } from "../message/index.ts"
 import { collect, nodeBody } from "./bodies.ts"
 import { sendAs } from "./call.ts"
 import type { FrameRun } from "./frames.ts"
@@ -53,7 +53,9 @@ export async function getRange(call: GetCall, range: ByteRange): Promise<GetObje
 class Changed extends Error {}
 
 /** An object, authentic as far as its header goes. */
-interface Opened extends CachedObject {
+interface Opened extends Omit<CachedObject, "key" | "encryptionContext"> {
+  /** Header and key once they are authentic: what they open is fetched meanwhile. */
+  readonly opening: Promise<Pick<OpenedRead, "header" | "key">>
   /** The output to answer with, but for body and lengths. */
   readonly output: GetObjectCommandOutput | undefined
   /** Bytes from the object's start that are there already. */
@@ -66,7 +68,8 @@ async function tryRange(call: GetCall, range: ByteRange): Promise<GetObjectComma
   const cached = id === undefined ? undefined : cache?.get(id)
   if (cached !== undefined) {
     try {
-      return await readFrames(call, range, { ...cached, output: undefined, start: new Uint8Array(0) })
+      const opening = Promise.resolve(cached)
+      return await readFrames(call, range, { ...cached, opening, output: undefined, start: new Uint8Array(0) })
     } catch (error) {
       cache!.evict(id!)
       if (!(error instanceof Changed)) throw error
@@ -83,14 +86,17 @@ async function tryRange(call: GetCall, range: ByteRange): Promise<GetObjectComma
   requireMessagesAllowed(call)
   if (header.suite.signed || header.contentType !== "framed") return viaHandle(call, range, output, size)
   const pin = pinOf(output)
-  const opened = await openHeader(call, header)
+  const opening = openHeader(call, header)
   try {
+    // What is wrong without asking for a key is known by now, and nothing more is fetched.
+    await Promise.race([opening, Promise.resolve()])
+    const answer = await readFrames(call, range, { header, opening, size, pin, output, start })
     // Without the version, unless the caller names one: the next read is of what is current then, by its ETag.
     if (id !== undefined && pin.IfMatch !== undefined)
-      cache?.put(id, { ...opened, size, pin: { IfMatch: pin.IfMatch } })
-    return await readFrames(call, range, { ...opened, size, pin, output, start })
+      cache?.put(id, { ...(await opening), size, pin: { IfMatch: pin.IfMatch } })
+    return answer
   } finally {
-    wipe(opened.key)
+    wipe((await opening.catch(() => undefined))?.key)
   }
 }
 
@@ -222,15 +228,21 @@ async function fetchRange(
   const there = to <= opened.start.length
   const answer = there ? undefined : await pinned(call, opened.pin, from, to)
   const output = opened.output ?? answer!
-  const job = jobOf(call, opened)
-  if (answer !== undefined && to - from > AT_ONCE) {
+  const fetched = answer && nodeBody(answer.Body)
+  try {
+    if (fetched !== undefined && to - from > AT_ONCE) {
+      await total
+      const body = streamFrames(jobOf(call, await opened.opening), main, fetched, range)
+      return { output, body, authenticated: apart }
+    }
+    const chunks = fetched ?? [opened.start.subarray(from, to)]
+    const bytes = await collectFrames(jobOf(call, await opened.opening), main, chunks, range)
     await total
-    return { output, body: streamFrames(job, main, nodeBody(answer.Body), range), authenticated: apart }
+    return { output, body: bytesBody(bytes), authenticated }
+  } catch (error) {
+    fetched?.destroy()
+    throw error
   }
-  const chunks = answer === undefined ? [opened.start.subarray(from, to)] : nodeBody(answer.Body)
-  const bytes = await collectFrames(job, main, chunks, range)
-  await total
-  return { output, body: bytesBody(bytes), authenticated }
 }
 
 /** Where the frames stand in the object. */
@@ -245,7 +257,7 @@ async function fetchFinal(call: GetCall, opened: Opened, { regularFrames, finalL
   const [from, to] = bytesOf(run, opened)
   const bytes =
     to <= opened.start.length ? opened.start.subarray(from, to) : await fetchBytes(call, opened.pin, from, to)
-  await collectFrames(jobOf(call, opened), run, [bytes], { start: 0, end: 0 })
+  await collectFrames(jobOf(call, await opened.opening), run, [bytes], { start: 0, end: 0 })
 }
 
 async function fetchBytes(call: GetCall, pin: Pin, from: number, to: number): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { PutBucketVersioningCommand } from "@aws-sdk/client-s3"
 import fc from "fast-check"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import { encrypt } from "../../src/index.ts"
+import { encrypt, type Keyring } from "../../src/index.ts"
 import { type EncryptedS3Client, envelopeOf } from "../../src/s3/index.ts"
 import { codeOf, errorOf } from "../support/errors.ts"
 import { pattern } from "../support/keys.ts"
@@ -81,6 +81,27 @@ describe("what a range fetches (OBJ-5.2, OBJ-5.3)", () => {
     expect(Number(to) - Number(from) + 1).toBe(FRAME + 32)
     expect(envelopeOf(output)).toMatchObject({ plaintextLength: SIZE, plaintextLengthAuthenticated: false })
     expect(world.kmsOperations()).toEqual(["Decrypt"])
+  })
+
+  test("the frames come while KMS works, and nothing comes of them when it refuses", async () => {
+    let refuse = false
+    const keyring: Keyring = {
+      ...world.keyring,
+      async unwrap(request) {
+        while (ranges().length < 2) await new Promise((resolve) => setTimeout(resolve, 1))
+        if (refuse) throw new Error("refused")
+        return world.keyring.unwrap(request)
+      },
+    }
+    const client = world.client({ keyring })
+    expect(await read(client, "big", "bytes=200000-200009")).toEqual(body.slice(200_000, 200_010))
+    refuse = true
+    world.server.forget()
+    await expect(read(client, "big", "bytes=200000-200009")).rejects.toThrow("refused")
+    world.server.forget()
+    const boundTo = { bucket: Bucket, key: "other" }
+    expect(await codeOf(() => read(client, "big", "bytes=200000-200009", { boundTo }))).toBe("ContextMismatch")
+    expect(ranges()).toHaveLength(1)
   })
 
   test("with the total authenticated: one more request for the final frame", async () => {
