@@ -64,6 +64,7 @@ const one = async (options: Partial<AuditOptions> = {}) => {
 }
 
 describe("an audit tells without any key", () => {
+  // OBJ-10.1
   test("a message by its own header, whatever the metadata say", async () => {
     await put("m", await message(), { Metadata: { "envelope-format": "plaintext" }, StorageClass: "STANDARD_IA" })
     expect(await one()).toMatchObject({
@@ -123,6 +124,7 @@ describe("an audit tells without any key", () => {
     ])
   })
 
+  // OBJ-10.2
   test("plaintext, what is empty, and what only looks like an instruction file", async () => {
     await put("empty", "")
     await put("plain", "data", { ServerSideEncryption: "aws:kms", SSEKMSKeyId: keyArn })
@@ -148,6 +150,7 @@ describe("an audit tells without any key", () => {
     ])
   })
 
+  // OBJ-10.3
   test("by the metadata what is archived", async () => {
     await putS3ec("old")
     server.edit(Bucket, "old", ({ headers }) => ({ headers: { ...headers, "x-amz-storage-class": "GLACIER" } }))
@@ -197,6 +200,7 @@ describe("whether a key may be deleted", () => {
   const underKey = async (options: Partial<AuditOptions>) =>
     Object.fromEntries((await audit(options)).map((entry) => [entry.key, (entry as { underKey?: string }).underKey]))
 
+  // OBJ-10.4
   test("is told by the objects, and by KMS for those that do not name their key", async () => {
     await put("message", await message())
     await put("other", await encrypt("x", { keyring: aesKeyring() }))

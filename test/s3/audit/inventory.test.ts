@@ -49,6 +49,7 @@ const audit = async (options = {}) => {
 }
 
 describe("an S3 Inventory", () => {
+  // OBJ-10.5
   test("takes the place of the listing", async () => {
     await put("source", "a b+ü", await encrypt("x", { keyring: aesKeyring() }))
     await put("source", 'say "no"', "plain")

@@ -5,6 +5,7 @@ import { codeOf, errorOf } from "../../support/errors.ts"
 import { pattern } from "../../support/keys.ts"
 import { actions, all, Bucket, read, scene } from "./support.ts"
 
+// OBJ-11.3
 test("plaintext comes under the envelope and keeps all that stands beside it", async () => {
   const { put, client, head, tags, stored, server } = await scene()
   const kept = {
@@ -100,6 +101,7 @@ test("a dry run says what would be done and sends nothing that writes", async ()
   expect(await calls("GenerateDataKey")).toBe(0)
 })
 
+// OBJ-11.1, OBJ-11.2
 test("a write that comes in between is never lost", async () => {
   const { put, client, server, stored } = await scene()
   await put("busy", "old")

@@ -6,6 +6,7 @@ import { temporaryFolder } from "../../local-kms/helpers.ts"
 import { errorOf } from "../../support/errors.ts"
 import { actions, all, Bucket, scene } from "./support.ts"
 
+// OBJ-11.6
 test("an interrupted migration goes on where it was", async () => {
   const { put, client, server } = await scene()
   const names = Array.from({ length: 70 }, (_, i) => String(i).padStart(3, "0"))

@@ -17,6 +17,7 @@ async function openS3ec({ stored, head, kms, newArn }: Scene, key: string): Prom
   return new Uint8Array(await openObject(plan, envelope!, await stored(key), { encryptionContext: { dept: "x" } }))
 }
 
+// OBJ-11.4
 test("an object of the S3 Encryption Client is rewrapped in place: its bytes stay, and all beside them", async () => {
   const made = await scene()
   const { putS3ec, head, tags, stored, server, calls } = made
@@ -101,6 +102,7 @@ test("an object above the limit of CopyObject is copied in parts, and aborted wh
   expect(await head("large")).toMatchObject({ ContentType: "text/x", Metadata: { mine: "1" } })
 })
 
+// OBJ-11.5
 test("a message is read and written again, with its own encryption context", async () => {
   const made = await scene()
   const { client, head, calls, newArn } = made
