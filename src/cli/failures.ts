@@ -18,7 +18,11 @@ export const failureClasses = {
     hint: "this looks like a bug: set ENVELOPE_DEBUG=1 for the stack",
   },
   usage: { exitCode: 2, description: "wrong usage of the command", hint: "see envelope --help" },
-  inputOutput: { exitCode: 3, description: "a file or pipe cannot be read or written" },
+  inputOutput: {
+    exitCode: 3,
+    description: "a file or pipe cannot be read or written",
+    codes: ["VolumeIo", "ReadOnlyVolume"],
+  },
   targetExists: {
     exitCode: 4,
     description: "the output file exists already",
@@ -100,6 +104,29 @@ export const failureClasses = {
   },
   s3Findings: { exitCode: 34, description: "the audit of a bucket found what it was to rule out" },
   s3Incomplete: { exitCode: 35, description: "some objects could not be migrated" },
+  volumeDamaged: {
+    exitCode: 40,
+    description: "a volume is not authentic: it was changed or damaged",
+    codes: ["TamperedVolume"],
+    hint: "envelope volume scrub tells which ranges are damaged; the rest stays readable",
+  },
+  notAVolume: {
+    exitCode: 41,
+    description: "there is no volume, or its files break the format",
+    codes: ["MalformedVolume"],
+    hint: "envelope volume create PATH --size SIZE makes one",
+  },
+  volumeRollback: {
+    exitCode: 42,
+    description: "the volume is older than its anchor says",
+    codes: ["VolumeRollback"],
+    hint: "it was set back, or attached without the anchor: where you accept what is there, begin with a new anchor file",
+  },
+  volumeInUse: {
+    exitCode: 43,
+    description: "the volume is attached elsewhere, or one is already where one is to be made",
+    codes: ["VolumeInUse"],
+  },
   interrupted: { exitCode: 130, description: "ended by a signal (128 + its number: 130 is Ctrl-C, 143 SIGTERM)" },
   brokenPipe: { exitCode: 141, description: "whoever read the output went away" },
 } as const satisfies Readonly<Record<string, FailureClass>>

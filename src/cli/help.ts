@@ -1,6 +1,12 @@
 import { type FailureClass, failureClasses } from "./failures.ts"
 
-export const commandGroups = { messages: "Messages:", objects: "Objects:", keys: "Keys:", server: "The embedded KMS:" }
+export const commandGroups = {
+  messages: "Messages:",
+  objects: "Objects:",
+  volumes: "Volumes:",
+  keys: "Keys:",
+  server: "The embedded KMS:",
+}
 
 export const help = {
   program: `Encrypts files and streams with envelope encryption: a data key of their own for each, wrapped by a KMS key.

@@ -10,6 +10,7 @@ import { addOperatorCommands } from "./operator-commands.ts"
 import { collect, limitNames, parseFrameLength, parseHmac, parseLimit, parsePolicy, policyNames } from "./options.ts"
 import { addPolicyCommands } from "./policy-commands.ts"
 import { addS3Commands } from "./s3-commands.ts"
+import { addVolumeCommands } from "./volume-commands.ts"
 
 /** The command tree. Each command's code is loaded when it is called, so that `--help` and mistakes answer at once. */
 export function createProgram(): Command {
@@ -26,6 +27,8 @@ export function createProgram(): Command {
   program.addHelpCommand(new Command("help").argument("[command]").description(help.help).helpGroup("Help:"))
   addMessageCommands(program)
   addObjectCommands(program)
+  program.commandsGroup(commandGroups.volumes)
+  addVolumeCommands(program)
   addKeyCommands(program)
   addAliasCommands(program)
   addGrantCommands(program)

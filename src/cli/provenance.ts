@@ -13,16 +13,21 @@ export const mayBeOf = (address: KmsAddress, key: WrappedKey): boolean =>
   address.kind === "http" ? wrappedBy(key) !== "raw" : wrappedBy(key) === address.kind
 
 /**
- * Refuses to ask a KMS about a message that it cannot have wrapped.
+ * Refuses to ask a KMS about a message, or a volume, that it cannot have wrapped.
  *
  * @throws CliError `noMatchingKey` that names what the message needs
  */
-export function checkProvenance({ wrappedKeys }: Inspected, address: KmsAddress, option: string): void {
+export function checkProvenance(
+  { wrappedKeys }: Pick<Inspected, "wrappedKeys">,
+  address: KmsAddress,
+  option: string,
+  what: "message" | "volume" = "message",
+): void {
   const kms = wrappedKeys.filter((key) => wrappedBy(key) !== "raw")
   if (kms.length === 0) {
     const names = [...new Set(wrappedKeys.map(({ providerId }) => providerId))].join(", ")
-    throw new CliError("noMatchingKey", `no KMS wrapped this message's data key, but raw keys did (${names})`, {
-      hint: "decrypt it in code: decrypt() with a rawAesKeyring or rawRsaKeyring",
+    throw new CliError("noMatchingKey", `no KMS wrapped this ${what}'s data key, but raw keys did (${names})`, {
+      hint: `${what === "message" ? "decrypt it in code: decrypt()" : "attach it in code: attachVolume()"} with a rawAesKeyring or rawRsaKeyring`,
     })
   }
   if (kms.some((key) => mayBeOf(address, key))) return
@@ -31,8 +36,8 @@ export function checkProvenance({ wrappedKeys }: Inspected, address: KmsAddress,
   throw new CliError(
     "noMatchingKey",
     isLocal
-      ? `AWS KMS wrapped this message, under ${arns}: the embedded KMS in ${address.dir} cannot help`
-      : `an embedded KMS wrapped this message, under ${arns}: AWS (${formatKmsAddress(address)}) cannot help`,
+      ? `AWS KMS wrapped this ${what}, under ${arns}: the embedded KMS in ${address.dir} cannot help`
+      : `an embedded KMS wrapped this ${what}, under ${arns}: AWS (${formatKmsAddress(address)}) cannot help`,
     { hint: isLocal ? `add ${option} aws` : `add ${option} local, or ${option} local:DIR for one in another folder` },
   )
 }

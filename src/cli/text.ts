@@ -52,8 +52,8 @@ export function formatPairs(pairs: readonly (readonly [string, string])[]): stri
   return pairs.map(([name, value]) => `${`${name.padEnd(width)}  ${value}`.trimEnd()}\n`).join("")
 }
 
-const SIZE = /^(\d+)\s*(?:([kmg])(?:i?b)?|b|bytes?)?$/i
-const FACTORS: Readonly<Record<string, number>> = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }
+const SIZE = /^(\d+)\s*(?:([kmgt])(?:i?b)?|b|bytes?)?$/i
+const FACTORS: Readonly<Record<string, number>> = { k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 }
 
 /** `65536`, `64KiB`, `1M`: all binary. @returns undefined for anything else */
 export function parseSize(text: string): number | undefined {

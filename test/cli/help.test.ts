@@ -48,6 +48,7 @@ it("is at hand for every command, with examples where a newcomer needs them", as
     "key",
     "alias",
     "grant",
+    "volume",
     "kms",
     "audit",
     "cost",

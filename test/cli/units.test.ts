@@ -59,15 +59,16 @@ describe("text for people", () => {
   })
 
   it("reads sizes", () => {
-    expect(["4096", "64KiB", "64k", "1M", "2GB", "512 bytes"].map(parseSize)).toEqual([
+    expect(["4096", "64KiB", "64k", "1M", "2GB", "3TiB", "512 bytes"].map(parseSize)).toEqual([
       4096,
       65536,
       65536,
       2 ** 20,
       2 ** 31,
+      3 * 2 ** 40,
       512,
     ])
-    expect(["", "x", "-1", "1.5M", "1T", "9".repeat(20)].map(parseSize)).toEqual(Array(6).fill(undefined))
+    expect(["", "x", "-1", "1.5M", "1P", "9".repeat(20)].map(parseSize)).toEqual(Array(6).fill(undefined))
   })
 
   it("escapes what could steer a terminal, and nothing else", () => {

@@ -1,12 +1,12 @@
 import { type Inspected, inspect } from "../../message/index.ts"
 import { print } from "../fd.ts"
 import { hex, jsonHeader, suiteText } from "../header-json.ts"
+import { contextText, wrappedKeysText } from "../header-text.ts"
 import { decodeInput } from "../job.ts"
 import type { InspectCommandOptions } from "../options.ts"
 import { type Peeked, peekMessage } from "../peek.ts"
-import { wrappedBy } from "../provenance.ts"
 import { openSource, type Source } from "../source.ts"
-import { formatExactBytes, formatPairs, printable, toJson } from "../text.ts"
+import { formatExactBytes, formatPairs, toJson } from "../text.ts"
 
 export async function inspectCommand(file: string | undefined, options: InspectCommandOptions): Promise<void> {
   const { base64, limit = {}, json } = options
@@ -43,21 +43,13 @@ function asText(message: Inspected, messageLength: number): string {
     ["message", formatExactBytes(messageLength)],
     ["plaintext", plaintextLength === undefined ? "known after decryption only" : formatExactBytes(plaintextLength)],
   ]
-  const context = Object.entries(encryptionContext).map(
-    ([name, value]) => `  ${printable(name)} = ${printable(value)}\n`,
-  )
-  const keys = wrappedKeys.map((key) => `  ${printable(key.keyArn ?? key.providerId)}  (${wrapper[wrappedBy(key)]})\n`)
   return [
     `AWS Encryption SDK message, format ${message.formatVersion}; nothing shown here is authenticated\n`,
     formatPairs(pairs),
-    `encryption context${context.length === 0 ? "  none" : ""}\n`,
-    ...context,
-    `wrapped keys, any of which decrypts\n`,
-    ...keys,
+    contextText(encryptionContext),
+    wrappedKeysText(wrappedKeys),
   ].join("")
 }
-
-const wrapper = { aws: "AWS KMS", local: "embedded KMS", raw: "raw key, no KMS" } as const
 
 function suiteDescription({ suiteId, committed, signed }: Inspected): string {
   const bits = { 20: 128, 70: 192, 120: 256 }[suiteId & 0xff] ?? 256

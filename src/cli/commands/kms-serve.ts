@@ -5,7 +5,9 @@ import { print } from "../fd.ts"
 import { openStore, storeFolder } from "../local-store.ts"
 import { complain, note, noteMore } from "../messages.ts"
 import type { ServeOptions } from "../options.ts"
+import { endOfService } from "../service.ts"
 import { toJson } from "../text.ts"
+import { readTlsFiles } from "../tls-files.ts"
 
 const DEFAULT_PORT = 4599
 
@@ -25,18 +27,6 @@ export async function kmsServeCommand(options: ServeOptions): Promise<void> {
 }
 
 // --- internal ---
-
-/** Settles with the name of the signal that ends the service. A second one ends the process at once. */
-const endOfService = (): Promise<NodeJS.Signals> =>
-  new Promise((resolve) => {
-    const signals = ["SIGINT", "SIGTERM"] as const
-    for (const signal of signals) {
-      process.once(signal, () => {
-        for (const other of signals) process.removeAllListeners(other)
-        resolve(signal)
-      })
-    }
-  })
 
 async function openKms({ kms, memory, account, region, registeredOnly, quota }: ServeOptions): Promise<LocalKms> {
   if (memory && kms !== undefined) throw usageError("--memory has no folder: leave out --kms")
@@ -81,7 +71,7 @@ async function seed(kms: LocalKms, file: string): Promise<void> {
 
 async function listen(kms: LocalKms, options: ServeOptions): Promise<KmsServer> {
   const { port = DEFAULT_PORT, host, metricsPort, metrics = true, grace } = options
-  const tls = await readTls(options)
+  const tls = await readTlsFiles(options)
   const settings: ListenOptions = {
     port,
     metrics: metricsPort === undefined ? metrics : { port: metricsPort },
@@ -104,16 +94,6 @@ async function listen(kms: LocalKms, options: ServeOptions): Promise<KmsServer> 
       )
     throw error
   }
-}
-
-async function readTls({ tlsCert, tlsKey }: ServeOptions): Promise<ListenOptions["tls"]> {
-  if (tlsCert === undefined && tlsKey === undefined) return undefined
-  if (tlsCert === undefined || tlsKey === undefined) throw usageError("--tls-cert and --tls-key go together")
-  const read = (file: string) =>
-    readFile(file).catch((cause: unknown) => {
-      throw ioError(`cannot read ${file}`, cause)
-    })
-  return { cert: await read(tlsCert), key: await read(tlsKey) }
 }
 
 /** The address on standard output, for scripts; the rest is for people. */
