@@ -150,7 +150,6 @@ test(`${OPERATIONS} random operations leave what a plain array has`, { timeout: 
   for (let i = 0; i < CASES; i++) await seededCase(seed + i, (random) => runCase(random, OPERATIONS / CASES))
 })
 
-// VOL-5.1: zeros written ahead never come over a record.
 test("small flushed writes beside large ones are all there after a kill", { timeout: 120_000 }, async () => {
   await seededCase(runSeed(), async (random) => {
     const size = 2000 * 4 * KiB

@@ -3,6 +3,7 @@ import { diskError } from "../../src/volume/failures.ts"
 import type { Random } from "../support/random.ts"
 
 const SECTOR = 512
+const LONG = 2 ** 18
 
 /** A file's bytes, grown as needed. */
 interface Bytes {
@@ -73,6 +74,9 @@ export function simDisk(initial?: ReadonlyMap<string, Uint8Array>, readOnly = fa
     },
     async write(parts, position) {
       await tick()
+      // What is long may come after what was begun later.
+      const length = parts.reduce((sum, part) => sum + part.length, 0)
+      for (let rest = length; rest > LONG; rest -= LONG) await new Promise((resolve) => setImmediate(resolve))
       const last = step("write", name)
       const bytes = joined(parts)
       if (used() + Math.max(0, position + bytes.length - file.live.length) > disk.capacity) {
