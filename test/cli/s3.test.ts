@@ -1,10 +1,13 @@
 import { readFileSync } from "node:fs"
 import { PutObjectCommand } from "@aws-sdk/client-s3"
-import { expect, it, onTestFinished } from "vitest"
+import { expect, it, onTestFinished, vi } from "vitest"
 import { pattern } from "../support/keys.ts"
 import { type S3Server, startS3Server } from "../support/s3-server/index.ts"
 import { outcome, type Sandbox, sandboxWithKey } from "./sandbox.ts"
 import { transcript } from "./transcript.ts"
+
+// Sessions of many commands, each a process that loads the AWS SDK.
+vi.setConfig({ testTimeout: 120_000 })
 
 const guide = readFileSync(new URL("../../docs/guide/s3-command.md", import.meta.url), "utf8")
 
@@ -339,9 +342,10 @@ it("is explained in the guide, option by option", async () => {
     ...names.map((name) => [name]),
     ...["get", "set", "clear"].map((name) => ["default-encryption", name]),
   ]
-  for (const command of commands) {
-    const text = (await box.ok(["s3", ...command, "--help"])).stdout.toString()
-    expect(text).toContain(`Usage: envelope s3 ${command.join(" ")}`)
+  const texts = await Promise.all(commands.map((command) => box.ok(["s3", ...command, "--help"])))
+  for (const [i, { stdout }] of texts.entries()) {
+    const text = stdout.toString()
+    expect(text).toContain(`Usage: envelope s3 ${commands[i]!.join(" ")}`)
     for (const [option] of text.matchAll(/--[a-z0-9-]+/g)) expect(guide).toContain(`\`${option}`)
   }
 })
