@@ -1,4 +1,3 @@
-import type { ChildProcess } from "node:child_process"
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { createConnection, createServer } from "node:net"
 import { expect, it, onTestFinished, vi } from "vitest"
@@ -7,6 +6,7 @@ import { type ServedState, statusText } from "../../src/cli/nbd-status.ts"
 import { AUTHORITY_CERT, CLIENT_CERT, CLIENT_KEY, SERVER_CERT, SERVER_KEY } from "../support/nbd-certificates.ts"
 import { CMD, connectNbd, E, type NbdClient } from "../support/nbd-client.ts"
 import { seeded } from "../support/random.ts"
+import { attach } from "./attached.ts"
 import { type Sandbox, sandbox, sandboxWithKey } from "./sandbox.ts"
 import { transcript } from "./transcript.ts"
 
@@ -18,53 +18,6 @@ const KiB = 1024
 const MiB = 1024 * KiB
 const create = (box: Sandbox, ...args: string[]) =>
   box.ok(["volume", "create", "disk.vol", "--size", "16MiB", "--quiet", ...args])
-
-interface Attached {
-  readonly child: ChildProcess
-  /** What `--json` says of it. */
-  readonly served: { unix: string; host: string; port: number; uri: string; pid: number; readOnly: boolean }
-  stderr(): string
-  /** Exit code and signal. */
-  end(signal?: NodeJS.Signals): Promise<readonly [number | null, NodeJS.Signals | null]>
-  client(): Promise<NbdClient & { readonly size: number; readonly flags: number }>
-}
-
-/** Starts `volume attach`, and waits until it serves. @throws with what it said when it ends before */
-async function attach(box: Sandbox, ...args: string[]): Promise<Attached> {
-  const child = box.start(["volume", "attach", "disk.vol", "--json", ...args])
-  onTestFinished(() => void child.kill("SIGKILL"))
-  let [stdout, stderr] = ["", ""]
-  child.stdout!.setEncoding("utf8").on("data", (chunk) => {
-    stdout += chunk
-  })
-  child.stderr!.setEncoding("utf8").on("data", (chunk) => {
-    stderr += chunk
-  })
-  const exited = new Promise<readonly [number | null, NodeJS.Signals | null]>((resolve) => {
-    child.once("close", (code, signal) => resolve([code, signal]))
-  })
-  const served = new Promise<boolean>((resolve) => {
-    child.stdout!.on("data", () => stdout.endsWith("}\n") && resolve(true))
-    void exited.then(() => resolve(false))
-  })
-  if (!(await served)) throw new Error(`envelope volume attach ended: ${stderr}`)
-  const details = JSON.parse(stdout)
-  return {
-    child,
-    served: details,
-    stderr: () => stderr,
-    async end(signal = "SIGTERM") {
-      child.kill(signal)
-      return await exited
-    },
-    async client() {
-      const client = await connectNbd(details)
-      onTestFinished(() => client.close())
-      await client.structured()
-      return Object.assign(client, await client.go())
-    },
-  }
-}
 
 const write = async (client: NbdClient, offset: number, data: Uint8Array): Promise<void> =>
   expect((await client.request({ type: CMD.write, offset, data })).error).toBe(0)
