@@ -8,7 +8,7 @@ const REDRAW_MS = 500
 /** What is shown of a served volume, at one time. */
 export interface ServedState {
   readonly stats: Pick<NbdStats, "connections" | "reads" | "writes" | "errors" | "bytesRead" | "bytesWritten">
-  readonly volume: Pick<VolumeInfo, "logBytes" | "dirty">
+  readonly volume: Pick<VolumeInfo, "unflushedBytes">
   readonly kmsCalls: number
 }
 
@@ -45,7 +45,7 @@ export function showStatus(read: () => Promise<ServedState>, everySeconds: numbe
   }
 }
 
-/** `read 120 MiB/s  written 8.0 MiB/s  9,120 requests/s  2 clients  dirty 12 MiB, not flushed  1 KMS call`. */
+/** `read 120 MiB/s  written 8.0 MiB/s  9,120 requests/s  2 clients  12 MiB dirty  1 KMS call`. */
 export function statusText(now: ServedState, before: ServedState, seconds: number): string {
   const perSecond = (count: (state: ServedState) => number): number =>
     seconds === 0 ? 0 : Math.max(0, Math.round((count(now) - count(before)) / seconds))
@@ -55,7 +55,7 @@ export function statusText(now: ServedState, before: ServedState, seconds: numbe
     `written ${formatBytes(perSecond((state) => state.stats.bytesWritten))}/s`,
     `${perSecond(({ stats }) => stats.reads + stats.writes).toLocaleString("en-US")} requests/s`,
     plural(stats.connections, "client"),
-    `dirty ${formatBytes(volume.logBytes)}${volume.dirty ? ", not flushed" : ""}`,
+    `${formatBytes(volume.unflushedBytes)} dirty`,
     plural(kmsCalls, "KMS call"),
     ...(stats.errors === 0 ? [] : [plural(stats.errors, "error")]),
   ].join("  ")
@@ -74,5 +74,5 @@ const erase = (): void => void process.stderr.write("\r\u001b[K")
 
 function redraw(text: string): void {
   // The terminal echoes ^C behind the line, which must not wrap.
-  process.stderr.write(`\r\u001b[K${text.slice(0, Math.max(0, (process.stderr.columns ?? 80) - 3))}`)
+  process.stderr.write(`\r\u001b[K${text.slice(0, Math.max(0, (process.stderr.columns || 80) - 3))}`)
 }

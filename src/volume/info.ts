@@ -30,7 +30,9 @@ export interface VolumeInfo extends VolumeSummary {
   readonly logBytes: number
   /** Bytes that are only in the log so far, and in memory. */
   readonly inlineBytes: number
-  /** Whether a flush would have to make something durable. */
+  /** Bytes of blocks that a flush would have to make durable; one that runs counts as done. */
+  readonly unflushedBytes: number
+  /** Whether a flush would have to make something durable, holes included. */
   readonly dirty: boolean
   /** Map nodes in memory, 3 KiB each. */
   readonly mapNodes: number
@@ -55,15 +57,19 @@ export async function volumeInfo({
   durableSequence,
   map,
   geometry,
+  placement,
 }: Core): Promise<VolumeInfo> {
   const sides = await Promise.all(([0, 1] as const).map((side) => files.find(dataName(side))))
   const sizes = await Promise.all(sides.map((file) => file?.size() ?? 0))
+  let unflushed = placement.count
+  for (const { sequence } of inlined.values()) if (sequence > durableSequence) unflushed++
   return {
     ...summary(headers.current.header),
     size: geometry.size,
     dataBytes: sizes.reduce((sum, size) => sum + size, 0),
     logBytes: log?.mark.position ?? 0,
     inlineBytes: inlined.size * geometry.blockSize,
+    unflushedBytes: unflushed * geometry.blockSize,
     dirty: completed.sequence !== durableSequence,
     mapNodes: map.nodeCount,
   }

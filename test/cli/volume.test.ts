@@ -273,7 +273,7 @@ it("begins a new epoch on SIGUSR2, and tells on lines what happens", async () =>
   expect(await epochs()).toBe(before + 1)
   await expect
     .poll(attached.stderr, { timeout: 10_000 })
-    .toMatch(/^envelope: read .+\/s {2}written .+\/s {2}.+ requests\/s {2}1 client {2}dirty .+ {2}1 KMS call$/m)
+    .toMatch(/^envelope: read .+\/s {2}written .+\/s {2}.+ requests\/s {2}1 client {2}.+ dirty {2}1 KMS call$/m)
   expect(await attached.end()).toEqual([0, null])
 })
 
@@ -283,16 +283,16 @@ it("shows what happens between two looks at it", () => {
     volume,
     kmsCalls: 1,
   })
-  const before = state({}, { logBytes: 0, dirty: false })
+  const before = state({}, { unflushedBytes: 0 })
   const now = state(
     { reads: 2000, writes: 480, bytesRead: 8 * MiB, bytesWritten: 3 * MiB, errors: 1 },
-    { logBytes: 12 * MiB, dirty: true },
+    { unflushedBytes: 12 * MiB },
   )
   expect(statusText(now, before, 2)).toBe(
-    "read 4 MiB/s  written 1.5 MiB/s  1,240 requests/s  2 clients  dirty 12 MiB, not flushed  1 KMS call  1 error",
+    "read 4 MiB/s  written 1.5 MiB/s  1,240 requests/s  2 clients  12 MiB dirty  1 KMS call  1 error",
   )
   expect(statusText(before, before, 0)).toBe(
-    "read 0 bytes/s  written 0 bytes/s  0 requests/s  2 clients  dirty 0 bytes  1 KMS call",
+    "read 0 bytes/s  written 0 bytes/s  0 requests/s  2 clients  0 bytes dirty  1 KMS call",
   )
 })
 
