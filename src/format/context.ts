@@ -20,16 +20,27 @@ const EMPTY = /* @__PURE__ */ allocate(0)
  * The context serialised last: keyring, header and tag of one message all ask for it, and often the next message has an
  * equal one. A WeakMap over all contexts costs more in garbage collections than it saves.
  */
-let last: { readonly context: EncryptionContext; readonly size: number; readonly bytes: Uint8Array } | undefined
+let last: Serialised | undefined
 
-/** The frozen context serialised last, where it has exactly the caller's pairs. */
+interface Serialised {
+  /** Frozen. */
+  readonly context: EncryptionContext
+  /** Its keys in their order. */
+  readonly keys: readonly string[]
+  readonly bytes: Uint8Array
+  /** Whether the keys stand in the order of the bytes. */
+  readonly ordered: boolean
+}
+
+/** The context serialised last, where it has the caller's pairs in the caller's order. */
 function equalToLast(context: EncryptionContext): EncryptionContext | undefined {
   if (last === undefined) return undefined
   const keys = Object.keys(context)
-  if (keys.length !== last.size) return undefined
-  for (const key of keys) {
+  if (keys.length !== last.keys.length) return undefined
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!
     const value = context[key]
-    if (typeof value !== "string" || value !== last.context[key]) return undefined
+    if (key !== last.keys[i] || typeof value !== "string" || value !== last.context[key]) return undefined
   }
   return last.context
 }
@@ -106,11 +117,13 @@ export function pickPairs(context: EncryptionContext, keys: ReadonlySet<string>,
  */
 export function encodeContext(context: EncryptionContext): Uint8Array {
   if (last?.context === context) return last.bytes
-  const pairs = Object.keys(context).map((key): EncodedPair => [utf8(key), utf8(context[key]!)])
+  const keys = Object.keys(context)
+  const given = keys.map((key): EncodedPair => [utf8(key), utf8(context[key]!)])
   // MSG-3.2: as UTF-16 or a locale would order them, no other SDK could read the message.
-  pairs.sort((a, b) => compareBytes(a[0], b[0]))
+  const pairs = given.toSorted((a, b) => compareBytes(a[0], b[0]))
   const bytes = encodePairs(pairs)
-  if (Object.isFrozen(context)) last = { context, size: pairs.length, bytes }
+  const ordered = pairs.every((pair, i) => pair === given[i])
+  if (Object.isFrozen(context)) last = { context, keys, bytes, ordered }
   return bytes
 }
 
@@ -151,7 +164,7 @@ function checkU16(what: string, value: number): void {
  */
 export function decodeContext(bytes: Uint8Array): EncryptionContext {
   if (bytes.length === 0) return Object.freeze(Object.create(null))
-  if (last !== undefined && equalBytes(last.bytes, bytes)) return last.context
+  if (last?.ordered && equalBytes(last.bytes, bytes)) return last.context
   const context: Record<string, string> = Object.create(null)
   const pairs = decodePairs(bytes)
   let canonical = true
@@ -166,7 +179,7 @@ export function decodeContext(bytes: Uint8Array): EncryptionContext {
     previous = keyBytes
   }
   Object.freeze(context)
-  if (canonical) last = { context, size: pairs.length, bytes }
+  if (canonical) last = { context, keys: Object.keys(context), bytes, ordered: true }
   return context
 }
 

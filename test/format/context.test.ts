@@ -117,9 +117,10 @@ describe("The encryption context", () => {
       fc.property(fc.array(few, { maxLength: 8 }), (given) => {
         for (const context of given) {
           const checked = checkContext(context, 8192)
-          expect(Object.entries(checked).sort()).toEqual(Object.entries(context).sort())
+          expect(Object.entries(checked)).toEqual(Object.entries(context))
           expect(canonicalPairs(Object.entries(context)).equals(encodeContext(checked))).toBe(true)
-          expect(Object.entries(decodeContext(encodeContext(checked))).sort()).toEqual(Object.entries(context).sort())
+          // In the order of the bytes, whoever asked before.
+          expect(Object.entries(decodeContext(encodeContext(checked)))).toEqual(Object.entries(context).sort())
         }
       }),
     )
