@@ -36,7 +36,7 @@ try {
     if (!(error instanceof EnvelopeError)) throw error
     console.log(`after disabling the key: ${error.name}`)
   })
-  for (const { eventName, errorCode } of await second.events())
+  for (const { eventName, errorCode } of await second.events({ eventSource: "kms.amazonaws.com" }))
     console.log(`  ${eventName} ${errorCode ?? ""}`.trimEnd())
   await second.close()
 } finally {

@@ -1,5 +1,7 @@
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import ts from "typescript"
 import { describe, expect, test } from "vitest"
 import * as cost from "../../src/cost/index.ts"
@@ -7,6 +9,7 @@ import * as main from "../../src/index.ts"
 import * as localKms from "../../src/local-kms/index.ts"
 import * as nbd from "../../src/nbd/index.ts"
 import * as s3 from "../../src/s3/index.ts"
+import * as volume from "../../src/volume/index.ts"
 import { isCode, isRun, programOf } from "./blocks.ts"
 import { readTexts } from "./clauses.ts"
 import { compile } from "./compile.ts"
@@ -38,12 +41,21 @@ describe("the code of the documentation", () => {
       "kms-envelope/local-kms": localKms,
       "kms-envelope/nbd": nbd,
       "kms-envelope/s3": s3,
+      "kms-envelope/volume": volume,
     }
     const require = createRequire(import.meta.url)
-    await new AsyncFunction("require", "exports", `${outputText}\n//# sourceURL=${path}.js`)(
-      (name: string) => own[name] ?? require(name),
-      {},
-    )
+    const project = process.cwd()
+    const folder = mkdtempSync(join(tmpdir(), "docs-"))
+    process.chdir(folder)
+    try {
+      await new AsyncFunction("require", "exports", `${outputText}\n//# sourceURL=${path}.js`)(
+        (name: string) => own[name] ?? require(name),
+        {},
+      )
+    } finally {
+      process.chdir(project)
+      rmSync(folder, { recursive: true })
+    }
   })
 })
 
