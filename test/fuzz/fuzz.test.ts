@@ -11,7 +11,7 @@ import { buildPool, POOL_KEYS, POOL_READER_KEYS, poolKeyring } from "./pool.ts"
 import { checkRules, hex } from "./rules.ts"
 
 /** Mutated messages; `FUZZ_CASES` sets another number (100,000 in the full run), `TEST_SEED` the first seed. */
-const CASES = Number(process.env.FUZZ_CASES ?? 3000)
+const CASES = Number(process.env.FUZZ_CASES ?? 1000)
 const timeout = 60_000 + CASES * 20
 const POOL_SEED = 1
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { installProject, type Project } from "./installed.ts"
+import { installProject, type Project } from "../package/installed.ts"
 
 /** Uses the main entry as an application would, and shows that no type of it has decayed to `any`. */
 const application = `
