@@ -1,4 +1,4 @@
-import { open, readFile, rename } from "node:fs/promises"
+import { open, readFile, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
 import { EnvelopeError } from "../core/index.ts"
 import { randomBytes } from "../crypto/index.ts"
@@ -76,14 +76,18 @@ function parseAnchor(text: string): AnchorState {
 /** Written beside it, then renamed over it: it is old or new, never half. */
 async function writeWhole(path: string, text: string): Promise<void> {
   const temporary = `${path}.${Buffer.from(randomBytes(8)).toString("hex")}.tmp`
-  const handle = await open(temporary, "wx", 0o600)
   try {
-    await handle.writeFile(text)
-    await handle.sync()
+    const handle = await open(temporary, "wx", 0o600)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
   } finally {
-    await handle.close()
+    await rm(temporary, { force: true })
   }
-  await rename(temporary, path)
   const folder = await open(dirname(path), "r")
   try {
     await folder.sync()
