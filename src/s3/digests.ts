@@ -1,11 +1,11 @@
-const DIGESTS = [
-  "ContentMD5",
+export const CHECKSUMS = [
   "ChecksumCRC32",
   "ChecksumCRC32C",
   "ChecksumCRC64NVME",
   "ChecksumSHA1",
   "ChecksumSHA256",
 ] as const
+export const DIGESTS = ["ContentMD5", ...CHECKSUMS] as const
 
 /**
  * OBJ-2.3: a digest that the caller computed is one of the plaintext, and S3 would compare it with the ciphertext's.

@@ -12,6 +12,7 @@ import {
   type UploadPartCommandOutput,
 } from "@aws-sdk/client-s3"
 import { type Call, omit, pick, send, sharedInput } from "./call.ts"
+import { CHECKSUMS, DIGESTS } from "./digests.ts"
 
 /** A multipart upload of our own making, behind one PutObject of the caller's. */
 export interface Sending {
@@ -24,33 +25,13 @@ export interface Sending {
   complete(): Promise<PutObjectCommandOutput>
 }
 
-const NOT_FOR_CREATE = [
-  "Body",
-  "ContentLength",
-  "ContentMD5",
-  "IfMatch",
-  "IfNoneMatch",
-  "ChecksumCRC32",
-  "ChecksumCRC32C",
-  "ChecksumCRC64NVME",
-  "ChecksumSHA1",
-  "ChecksumSHA256",
-  "WriteOffsetBytes",
-] as const
-
-const CHECKSUM_FIELDS = [
-  "ChecksumCRC32",
-  "ChecksumCRC32C",
-  "ChecksumCRC64NVME",
-  "ChecksumSHA1",
-  "ChecksumSHA256",
-] as const
+const NOT_FOR_CREATE = ["Body", "ContentLength", "IfMatch", "IfNoneMatch", ...DIGESTS, "WriteOffsetBytes"] as const
 
 /** What CompleteMultipartUpload wants to hear about a part. */
 export const completedPart = (PartNumber: number, output: UploadPartCommandOutput): CompletedPart => ({
   PartNumber,
   ETag: output.ETag,
-  ...pick(output, CHECKSUM_FIELDS),
+  ...pick(output, CHECKSUMS),
 })
 
 /** S3 refuses checksums of parts that were not announced, and the SDK computes them where it may. */

@@ -1,9 +1,10 @@
 import type { Readable } from "node:stream"
 import { GetObjectCommand, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3"
-import { type Listed, look } from "../audit/index.ts"
+import type { Listed } from "../audit/index.ts"
 import { nodeBody } from "../bodies.ts"
 import type { EncryptionChoice } from "../choices.ts"
 import { type Described, describeObject, tagsOf } from "./kept.ts"
+import { lookNow } from "./look-now.ts"
 import type { MigratedObject } from "./outcome.ts"
 import { type MigrationOptions, migrate } from "./run.ts"
 
@@ -31,12 +32,10 @@ export async function* encryptObjects(options: EncryptObjectsOptions): AsyncGene
 async function encryptOne(listed: Listed, options: EncryptObjectsOptions): Promise<MigratedObject | undefined> {
   const { client, dryRun = false, signal } = options
   const { bucket, key } = listed
-  // Without the version: what counts is what stands there now.
-  const { versionId: _version, ...current } = listed
-  const seen = await look(current, { client: client.ciphertext, signal })
-  if (seen === undefined) return undefined
+  const now = await lookNow(listed, client, signal)
+  if (now === undefined) return undefined
+  const { seen, outcome } = now
   const { format, size, problem } = seen.object
-  const outcome = { bucket, key, size, format }
   if (format === "unknown") return { ...outcome, action: "failed", error: new Error(problem) }
   if (format === "instruction-file" || seen.object.encrypted) {
     return { ...outcome, action: "skipped", reason: `it is ${format} already` }

@@ -5,17 +5,13 @@ import {
   type PutObjectCommandInput,
   type S3Client,
 } from "@aws-sdk/client-s3"
+import { HEADERS } from "../copy.ts"
 
 /** OBJ-11.3: what an object keeps when it is written again in its place. */
 export type Kept = Pick<
   PutObjectCommandInput,
-  | "CacheControl"
-  | "ContentDisposition"
-  | "ContentEncoding"
-  | "ContentLanguage"
-  | "ContentType"
+  | (typeof HEADERS)[number]
   | "Expires"
-  | "WebsiteRedirectLocation"
   | "StorageClass"
   | "ServerSideEncryption"
   | "SSEKMSKeyId"
@@ -77,12 +73,7 @@ export async function tagsOf(
 // --- internal ---
 
 const AS_IT_IS = [
-  "CacheControl",
-  "ContentDisposition",
-  "ContentEncoding",
-  "ContentLanguage",
-  "ContentType",
-  "WebsiteRedirectLocation",
+  ...HEADERS,
   "StorageClass",
   "ServerSideEncryption",
   "SSEKMSKeyId",

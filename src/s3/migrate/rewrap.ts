@@ -1,7 +1,7 @@
 import { CopyObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3"
 import { type EncryptionContext, EnvelopeError, type KmsClient } from "../../core/index.ts"
 import { callKms, checkClient, kmsKeyring, parseKeyArn, parseKeyIdentifier } from "../../keyrings/index.ts"
-import { type Listed, look, type Seen, underKeyTeller } from "../audit/index.ts"
+import { type Listed, type Seen, underKeyTeller } from "../audit/index.ts"
 import { ARN_KEY } from "../context.ts"
 import {
   INSTRUCTION_FILE_METADATA,
@@ -15,6 +15,7 @@ import {
 } from "../s3ec/index.ts"
 import { copyInPlace, MAX_COPY } from "./copy-in-place.ts"
 import { type Described, describeObject } from "./kept.ts"
+import { lookNow, type Outcome } from "./look-now.ts"
 import type { MigratedObject } from "./outcome.ts"
 import { type MigrationOptions, migrate } from "./run.ts"
 
@@ -86,8 +87,6 @@ interface State {
   readonly isUnder: ReturnType<typeof underKeyTeller>
 }
 
-type Outcome = Omit<MigratedObject, "action">
-
 async function resolveKey({ kms, toKeyId, signal }: RewrapObjectsOptions): Promise<string> {
   const keyId = parseKeyIdentifier(toKeyId, "toKeyId").text
   if (parseKeyArn(keyId) !== undefined) return keyId
@@ -118,13 +117,10 @@ function sharedRewraps({ kms, fromKeyArn }: RewrapObjectsOptions, toKeyArn: stri
 
 async function rewrapOne(listed: Listed, state: State): Promise<MigratedObject | undefined> {
   const { client, signal } = state.options
-  const { bucket, key } = listed
-  // Without the version: what counts is what stands there now.
-  const { versionId: _version, ...current } = listed
-  const seen = await look(current, { client: client.ciphertext, signal })
-  if (seen === undefined) return undefined
-  const { format, size, problem } = seen.object
-  const outcome = { bucket, key, size, format }
+  const now = await lookNow(listed, client, signal)
+  if (now === undefined) return undefined
+  const { seen, outcome } = now
+  const { format, problem } = seen.object
   if (format === "unknown") return { ...outcome, action: "failed", error: new Error(problem) }
   if (seen.object.encrypted !== true) {
     const reason = format === "instruction-file" ? "it goes with its object" : "it is not encrypted"
